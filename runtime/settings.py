@@ -1,0 +1,105 @@
+"""The settings of every process, read once from the environment.
+
+Names are `ORDERGATE_<FIELD>`; `DATABASE_URL` and `REDIS_URL` go without the
+prefix because that is what every platform calls them. A value of the wrong
+type stops the process at its start with the name of the variable.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Server = Literal["gateway", "matching", "marketdata", "compliance"]
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults; a default is what `make up` uses."""
+
+    model_config = SettingsConfigDict(env_prefix="ORDERGATE_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    """The address that the servers listen on."""
+    home: Path = Path(".ordergate")
+    """The folder of everything that a process keeps: journal, keys, database."""
+
+    gateway_port: int = Field(50051, ge=0, le=65535)
+    matching_port: int = Field(50052, ge=0, le=65535)
+    marketdata_port: int = Field(50053, ge=0, le=65535)
+    compliance_port: int = Field(50054, ge=0, le=65535)
+    envoy_port: int = Field(8000, ge=0, le=65535)
+    envoy_admin_port: int = Field(9901, ge=0, le=65535)
+
+    gateway_metrics_port: int = Field(9101, ge=0, le=65535)
+    matching_metrics_port: int = Field(9102, ge=0, le=65535)
+    marketdata_metrics_port: int = Field(9103, ge=0, le=65535)
+    compliance_metrics_port: int = Field(9104, ge=0, le=65535)
+
+    gateway_address: str = "127.0.0.1:50051"
+    """Where clients of the gateway find it; likewise for the others."""
+    matching_address: str = "127.0.0.1:50052"
+    marketdata_address: str = "127.0.0.1:50053"
+    compliance_address: str = "127.0.0.1:50054"
+
+    gateway_id: str = "gateway-0"
+    """Name of this gateway; unique among the gateways of one matching server."""
+
+    database_url: str | None = Field(None, validation_alias="DATABASE_URL")
+    """PostgreSQL, as `postgresql://…`. Only compliance needs it."""
+    redis_url: str | None = Field(None, validation_alias="REDIS_URL")
+    """Redis or Valkey, shared by replicas. Nothing needs it."""
+
+    journal_segment_bytes: int = Field(64 * 1024 * 1024, ge=4096)
+    """Size of a preallocated journal segment."""
+    genesis_file: Path = Path("config/genesis.yaml")
+    """Instruments and accounts that a new journal begins with."""
+
+    auth_issuer: str = "ordergate-dev"
+    """Whose tokens are taken."""
+    auth_audience: str = "ordergate"
+    """Whom the tokens must be meant for."""
+    auth_jwks_file: Path = Path(".ordergate/keys/jwks.json")
+    """Public keys that tokens are verified with, RFC 7517."""
+    auth_service_key_file: Path = Path(".ordergate/keys/service.pem")
+    """Private key with which a server signs the tokens it shows to other servers."""
+    auth_dev_key_file: Path = Path(".ordergate/keys/dev.pem")
+    """Private key of `ordergate token`; only where `make up` made one."""
+
+    audit_key_file: Path = Path(".ordergate/keys/audit.pem")
+    """Private key that signs checkpoints of the audit log."""
+    audit_origin: str = "ordergate.local/orders"
+    """Name of the audit log, the first line of its checkpoints."""
+    audit_checkpoint_interval_ms: int = Field(1000, ge=10)
+    """Longest time for which an entry waits for a checkpoint that covers it."""
+
+    feed_seed: int = 7
+    """Seed of the simulation feed."""
+    feed_interval_ms: int = Field(500, ge=10)
+    """Time between two reference prices of a symbol."""
+
+    drain_timeout_s: float = Field(5.0, gt=0)
+    """How long a server waits for its calls when it is told to stop."""
+    default_deadline_s: float = Field(10.0, gt=0)
+    """Deadline of a unary call whose client set none."""
+    heartbeat_interval_s: float = Field(5.0, gt=0)
+    """Time between heartbeats of streams on which nothing else was agreed."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe log line that is written."""
+
+    def port(self, server: Server) -> int:
+        """The gRPC port of `server`; 0 lets the system choose."""
+        return int(getattr(self, f"{server}_port"))
+
+    def metrics_port(self, server: Server) -> int:
+        """The metrics port of `server`; 0 lets the system choose."""
+        return int(getattr(self, f"{server}_metrics_port"))
+
+    def address(self, server: Server) -> str:
+        """Where the other servers find `server`."""
+        return str(getattr(self, f"{server}_address"))
+
+    @property
+    def journal_dir(self) -> Path:
+        """The folder of the journal."""
+        return self.home / "journal"
