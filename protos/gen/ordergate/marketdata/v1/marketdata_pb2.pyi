@@ -172,14 +172,20 @@ class Tick(_message.Message):
     journal_seq: int
     def __init__(self, symbol: _Optional[str] = ..., quote: _Optional[_Union[Quote, _Mapping]] = ..., trade: _Optional[_Union[Trade, _Mapping]] = ..., reference: _Optional[_Union[ReferencePrice, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., journal_seq: _Optional[int] = ...) -> None: ...
 
+class TickFrame(_message.Message):
+    __slots__ = ("ticks",)
+    TICKS_FIELD_NUMBER: _ClassVar[int]
+    ticks: _containers.RepeatedCompositeFieldContainer[Tick]
+    def __init__(self, ticks: _Optional[_Iterable[_Union[Tick, _Mapping]]] = ...) -> None: ...
+
 class SubscribeTicksResponse(_message.Message):
-    __slots__ = ("stream_id", "epoch", "seq", "prev_seq", "subscribed", "tick", "heartbeat", "end", "snapshot")
+    __slots__ = ("stream_id", "epoch", "seq", "prev_seq", "subscribed", "frame", "heartbeat", "end", "snapshot")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     PREV_SEQ_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIBED_FIELD_NUMBER: _ClassVar[int]
-    TICK_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
@@ -188,11 +194,11 @@ class SubscribeTicksResponse(_message.Message):
     seq: int
     prev_seq: int
     subscribed: _types_pb2.Subscribed
-    tick: Tick
+    frame: TickFrame
     heartbeat: _types_pb2.Heartbeat
     end: _types_pb2.StreamEnd
     snapshot: MarketData
-    def __init__(self, stream_id: _Optional[str] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ..., prev_seq: _Optional[int] = ..., subscribed: _Optional[_Union[_types_pb2.Subscribed, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., heartbeat: _Optional[_Union[_types_pb2.Heartbeat, _Mapping]] = ..., end: _Optional[_Union[_types_pb2.StreamEnd, _Mapping]] = ..., snapshot: _Optional[_Union[MarketData, _Mapping]] = ...) -> None: ...
+    def __init__(self, stream_id: _Optional[str] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ..., prev_seq: _Optional[int] = ..., subscribed: _Optional[_Union[_types_pb2.Subscribed, _Mapping]] = ..., frame: _Optional[_Union[TickFrame, _Mapping]] = ..., heartbeat: _Optional[_Union[_types_pb2.Heartbeat, _Mapping]] = ..., end: _Optional[_Union[_types_pb2.StreamEnd, _Mapping]] = ..., snapshot: _Optional[_Union[MarketData, _Mapping]] = ...) -> None: ...
 
 class SubscribeBookRequest(_message.Message):
     __slots__ = ("symbol", "depth")
@@ -253,23 +259,31 @@ class SubscribeTradesRequest(_message.Message):
     def __init__(self, symbols: _Optional[_Iterable[str]] = ..., resume_after: _Optional[int] = ...) -> None: ...
 
 class TradeReport(_message.Message):
-    __slots__ = ("symbol", "trade", "time")
+    __slots__ = ("symbol", "trade", "time", "journal_seq")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TRADE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    JOURNAL_SEQ_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     trade: Trade
     time: _timestamp_pb2.Timestamp
-    def __init__(self, symbol: _Optional[str] = ..., trade: _Optional[_Union[Trade, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    journal_seq: int
+    def __init__(self, symbol: _Optional[str] = ..., trade: _Optional[_Union[Trade, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., journal_seq: _Optional[int] = ...) -> None: ...
+
+class TradeFrame(_message.Message):
+    __slots__ = ("trades",)
+    TRADES_FIELD_NUMBER: _ClassVar[int]
+    trades: _containers.RepeatedCompositeFieldContainer[TradeReport]
+    def __init__(self, trades: _Optional[_Iterable[_Union[TradeReport, _Mapping]]] = ...) -> None: ...
 
 class SubscribeTradesResponse(_message.Message):
-    __slots__ = ("stream_id", "epoch", "seq", "prev_seq", "subscribed", "trade", "heartbeat", "gap", "end")
+    __slots__ = ("stream_id", "epoch", "seq", "prev_seq", "subscribed", "frame", "heartbeat", "gap", "end")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     PREV_SEQ_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIBED_FIELD_NUMBER: _ClassVar[int]
-    TRADE_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     GAP_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -278,8 +292,8 @@ class SubscribeTradesResponse(_message.Message):
     seq: int
     prev_seq: int
     subscribed: _types_pb2.Subscribed
-    trade: TradeReport
+    frame: TradeFrame
     heartbeat: _types_pb2.Heartbeat
     gap: _types_pb2.Gap
     end: _types_pb2.StreamEnd
-    def __init__(self, stream_id: _Optional[str] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ..., prev_seq: _Optional[int] = ..., subscribed: _Optional[_Union[_types_pb2.Subscribed, _Mapping]] = ..., trade: _Optional[_Union[TradeReport, _Mapping]] = ..., heartbeat: _Optional[_Union[_types_pb2.Heartbeat, _Mapping]] = ..., gap: _Optional[_Union[_types_pb2.Gap, _Mapping]] = ..., end: _Optional[_Union[_types_pb2.StreamEnd, _Mapping]] = ...) -> None: ...
+    def __init__(self, stream_id: _Optional[str] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ..., prev_seq: _Optional[int] = ..., subscribed: _Optional[_Union[_types_pb2.Subscribed, _Mapping]] = ..., frame: _Optional[_Union[TradeFrame, _Mapping]] = ..., heartbeat: _Optional[_Union[_types_pb2.Heartbeat, _Mapping]] = ..., gap: _Optional[_Union[_types_pb2.Gap, _Mapping]] = ..., end: _Optional[_Union[_types_pb2.StreamEnd, _Mapping]] = ...) -> None: ...
