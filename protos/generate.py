@@ -20,6 +20,9 @@ PROTOS = Path(__file__).resolve().parent
 GENERATED = PROTOS / "gen"
 DESCRIPTOR_SET = "ordergate.binpb"
 HTTP_ANNOTATIONS = ("annotations.proto", "http.proto")
+ERROR_MODEL = ("google/rpc/error_details.proto", "google/rpc/status.proto")
+"""What errors carry inside `google.protobuf.Any`: no proto of ours imports it,
+and without its descriptors Envoy cannot show the details of an error."""
 
 
 def google_api() -> Path:
@@ -40,6 +43,17 @@ def sources() -> list[str]:
     return sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("ordergate/**/*.proto"))
 
 
+def compile_protos(*arguments: str) -> None:
+    """Runs protoc with everything that our protos import on its path.
+
+    Raises:
+        RuntimeError: protoc refused a proto; its message is on stderr.
+    """
+    paths = (PROTOS, google_api().parent.parent, files("grpc_tools") / "_proto")
+    if protoc.main(["protoc", *(f"--proto_path={path}" for path in paths), *arguments]) != 0:
+        raise RuntimeError("protoc failed")
+
+
 def generate(target: Path) -> None:
     """Writes everything that is generated below `target`.
 
@@ -47,22 +61,16 @@ def generate(target: Path) -> None:
         RuntimeError: protoc refused a proto; its message is on stderr.
     """
     target.mkdir(parents=True, exist_ok=True)
-    arguments = [
-        "protoc",
-        f"--proto_path={PROTOS}",
-        f"--proto_path={google_api().parent.parent}",
-        f"--proto_path={files('grpc_tools') / '_proto'}",
+    compile_protos(
+        f"--plugin=protoc-gen-mypy={Path(sys.executable).parent / 'protoc-gen-mypy'}",
         f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}",
         f"--python_out={target}",
-        f"--pyi_out={target}",
+        f"--mypy_out=quiet:{target}",
         f"--grpc_python_out={target}",
-        f"--mypy_grpc_out={target}",
-        f"--descriptor_set_out={target / DESCRIPTOR_SET}",
-        "--include_imports",
+        f"--mypy_grpc_out=quiet:{target}",
         *sources(),
-    ]
-    if protoc.main(arguments) != 0:
-        raise RuntimeError("protoc failed")
+    )
+    compile_protos(f"--descriptor_set_out={target / DESCRIPTOR_SET}", "--include_imports", *sources(), *ERROR_MODEL)
     for folder in {path.parent for path in target.glob("ordergate/**/*_pb2.py")}:
         (folder / "__init__.py").touch()
     for folder in {path.parent.parent for path in target.glob("ordergate/**/*_pb2.py")} | {target / "ordergate"}:

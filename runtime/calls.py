@@ -1,0 +1,213 @@
+"""The one interceptor: authorization, deadline, size, errors and metrics around every call.
+
+Whoever is not let in never reaches a servicer. A servicer's `Refused` becomes
+its coded status; anything else it raises is logged and becomes INTERNAL. The
+wrapped handler of each method is built once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+from ordergate.auth.v1 import auth_pb2 as auth
+from ordergate.types.v1 import types_pb2 as types
+
+from runtime import metrics
+from runtime.auth import (
+    ANYONE,
+    OPEN_SERVICES,
+    Verifier,
+    authorize,
+    bind_account,
+    current_principal,
+    rule_of,
+    set_principal,
+)
+from runtime.errors import Refused, status_of
+from runtime.logs import get_logger
+
+REQUEST_BYTES_MAX = 1024 * 1024
+log = get_logger(__name__)
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Stands before every method of a server."""
+
+    def __init__(self, verifier: Verifier, default_deadline_s: float) -> None:
+        self._verifier = verifier
+        self._default_deadline_s = default_deadline_s
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """The method's handler with the guard around it; None for a method that does not exist."""
+        method = handler_call_details.method
+        guarded = self._handlers.get(method)
+        if guarded is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            guarded = handler if _is_open_service(method) else self._guarded(method, handler)
+            self._handlers[method] = guarded
+        return guarded
+
+    def _guarded(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        call = _GuardedMethod(method, handler, self._verifier, self._default_deadline_s)
+        serializers = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(call.stream_stream, **serializers)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(call.unary_stream, **serializers)
+        if handler.request_streaming:
+            raise TypeError(f"{method}: client streaming is not served")
+        return grpc.unary_unary_rpc_method_handler(call.unary_unary, **serializers)
+
+
+class _GuardedMethod:
+    """One method with everything around it."""
+
+    def __init__(self, method: str, handler: Any, verifier: Verifier, default_deadline_s: float) -> None:
+        self._method = method
+        self._behavior: Any = handler.unary_unary or handler.unary_stream or handler.stream_stream
+        self._verifier = verifier
+        self._default_deadline_s = default_deadline_s
+        self._rule = rule_of(method)
+        kind = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
+        service, _, name = method.lstrip("/").partition("/")
+        self._labels = (kind[bool(handler.request_streaming), bool(handler.response_streaming)], service, name)
+        self._started = metrics.started.labels(*self._labels)
+        self._received = metrics.received.labels(*self._labels)
+        self._sent = metrics.sent.labels(*self._labels)
+        self._handling = metrics.handling.labels(*self._labels)
+        self._handled_ok = metrics.handled.labels(*self._labels, "OK")
+
+    async def unary_unary(self, request: Message, context: Context) -> Message:
+        """A unary call, within its deadline or the default one."""
+        began = self._begin()
+        try:
+            self._admit(context, request)
+            deadline_s = None if context.time_remaining() is not None else self._default_deadline_s
+            async with asyncio.timeout(deadline_s):
+                response: Message = await self._behavior(request, context)
+        except BaseException as error:
+            raise await self._failed(error, context, began) from None
+        self._sent.inc()
+        self._end(began)
+        return response
+
+    async def unary_stream(self, request: Message, context: Context) -> AsyncIterator[Message]:
+        """A server stream."""
+        began = self._begin()
+        try:
+            self._admit(context, request)
+            async for response in self._behavior(request, context):
+                self._sent.inc()
+                yield response
+        except BaseException as error:
+            raise await self._failed(error, context, began) from None
+        self._end(began)
+
+    async def stream_stream(self, requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+        """A bidirectional stream; the accounts of its first message are held against the token."""
+        began = self._begin()
+        try:
+            self._admit(context, None)
+            async for response in self._behavior(self._bound(requests), context):
+                self._sent.inc()
+                yield response
+        except BaseException as error:
+            raise await self._failed(error, context, began) from None
+        self._end(began)
+
+    async def _bound(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        first = True
+        async for request in requests:
+            self._received.inc()
+            _limit_size(request)
+            if first and self._rule is not None:
+                bind_account(self._rule, current_principal(), request)
+            first = False
+            yield request
+
+    def _begin(self) -> float:
+        self._started.inc()
+        return time.perf_counter()
+
+    def _admit(self, context: Context, request: Message | None) -> None:
+        rule = self._rule
+        principal = ANYONE
+        if rule is not None and rule.access != auth.ACCESS_OPEN:
+            principal = self._verifier.principal(_authorization(context), time.time())
+        authorize(rule, principal)
+        set_principal(principal)
+        if request is not None:
+            self._received.inc()
+            _limit_size(request)
+            if rule is not None:
+                bind_account(rule, principal, request)
+
+    def _end(self, began: float) -> None:
+        self._handled_ok.inc()
+        self._handling.observe(time.perf_counter() - began)
+
+    async def _failed(self, error: BaseException, context: Context, began: float) -> BaseException:
+        """Ends the call with the error's status; gives the exception to raise on."""
+        self._handling.observe(time.perf_counter() - began)
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            metrics.handled.labels(*self._labels, "CANCELLED").inc()
+            return error
+        refused = self._refusal(error)
+        if refused is None:
+            return error
+        metrics.handled.labels(*self._labels, refused.status.name).inc()
+        try:
+            await context.abort_with_status(rpc_status.to_status(status_of(refused)))
+        except grpc.aio.AbortError as abort:
+            return abort
+        raise AssertionError("abort_with_status returned")
+
+    def _refusal(self, error: BaseException) -> Refused | None:
+        """The refusal that stands for `error`; None when the process itself is ending."""
+        if isinstance(error, Refused):
+            return error
+        if isinstance(error, TimeoutError):
+            text = "the deadline passed before the outcome was known"
+            return Refused(types.REASON_DEADLINE, text)
+        if isinstance(error, Exception):
+            log.error("call failed", method=self._method, exc_info=error)
+            return Refused(types.REASON_INTERNAL, "a fault of the server; it has been logged")
+        return None
+
+
+def _is_open_service(method: str) -> bool:
+    return method.lstrip("/").partition("/")[0] in OPEN_SERVICES
+
+
+def _authorization(context: Context) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            return value if isinstance(value, str) else None
+    return None
+
+
+def _limit_size(request: Message) -> None:
+    size = request.ByteSize()
+    if size > REQUEST_BYTES_MAX:
+        raise Refused(
+            types.REASON_MESSAGE_TOO_LARGE,
+            f"a request has at most {REQUEST_BYTES_MAX} bytes, this one has {size}",
+            metadata={"max_bytes": str(REQUEST_BYTES_MAX), "bytes": str(size)},
+        )

@@ -1,0 +1,70 @@
+"""Channels: how a process reaches a server.
+
+Keepalive and message sizes agree with what `runtime.serve` accepts.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from runtime.settings import Settings
+from runtime.tokens import service_metadata
+
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+KEEPALIVE_MS = 20_000
+KEEPALIVE_TIMEOUT_MS = 5_000
+RECONNECT_MIN_MS = 100
+RECONNECT_MAX_MS = 1_000
+
+OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.min_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
+)
+
+
+def client_channel(address: str) -> grpc.aio.Channel:
+    """A plain channel to `address`, as `host:port`."""
+    return grpc.aio.insecure_channel(address, options=OPTIONS)
+
+
+def service_channel(address: str, settings: Settings, name: str) -> grpc.aio.Channel:
+    """A channel to another server whose unary and server-streaming calls carry the token of the server `name`.
+
+    A bidirectional stream is given `service_metadata` by its caller: an
+    interceptor would stand in the way of every one of its messages.
+    """
+    interceptors: list[grpc.aio.ClientInterceptor] = [_UnaryUnary(settings, name), _UnaryStream(settings, name)]
+    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
+
+
+class _WithToken:
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+
+    def details(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        metadata = grpc.aio.Metadata(*(details.metadata or ()), *service_metadata(self._settings, self._name))
+        return grpc.aio.ClientCallDetails(
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+        )
+
+
+class _UnaryUnary(_WithToken, grpc.aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(
+        self, continuation: Callable[..., Any], client_call_details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
+        return await continuation(self.details(client_call_details), request)
+
+
+class _UnaryStream(_WithToken, grpc.aio.UnaryStreamClientInterceptor):
+    async def intercept_unary_stream(
+        self, continuation: Callable[..., Any], client_call_details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
+        return await continuation(self.details(client_call_details), request)

@@ -1,0 +1,186 @@
+"""Runs a server: loop, logs, metrics, interceptor, health, reflection, and an orderly end.
+
+A server's own module gives its parts as an async context manager; entering it
+builds and recovers everything, leaving it closes everything. Health turns to
+SERVING only once the parts say so.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc
+import uvloop
+from grpc_health.v1 import health as grpc_health
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from runtime import metrics
+from runtime.auth import Verifier
+from runtime.calls import Guard
+from runtime.channels import KEEPALIVE_MS, MESSAGE_BYTES_MAX
+from runtime.logs import configure, get_logger
+from runtime.settings import Server, Settings
+
+CONCURRENT_STREAMS_MAX = 1000
+EXIT_FAILED = 1
+log = get_logger(__name__)
+
+Register = Callable[[grpc.aio.Server], None]
+
+
+class Health:
+    """What a server says of itself; the parts set it, probes and Envoy read it."""
+
+    def __init__(self) -> None:
+        self.servicer = grpc_health.aio.HealthServicer()
+        self._services: tuple[str, ...] = ("",)
+        self._serving = False
+        self._detail = "starting"
+        self._changes: set[asyncio.Task[None]] = set()
+
+    @property
+    def serving(self) -> bool:
+        """Whether the server takes calls."""
+        return self._serving
+
+    @property
+    def detail(self) -> str:
+        """Why not, for people."""
+        return self._detail
+
+    async def cover(self, services: Sequence[str]) -> None:
+        """Names the services that share this health."""
+        self._services = ("", *services)
+        await self._publish()
+
+    def set(self, serving: bool, detail: str = "") -> None:
+        """Says whether the server takes calls, and why not."""
+        if serving != self._serving or detail != self._detail:
+            log.info("health", serving=serving, detail=detail)
+        self._serving, self._detail = serving, detail
+        change = asyncio.get_running_loop().create_task(self._publish())
+        self._changes.add(change)
+        change.add_done_callback(self._changes.discard)
+
+    async def drain(self) -> None:
+        """Says that the server is about to end; nothing turns it back."""
+        self._serving, self._detail = False, "draining"
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _publish(self) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if self._serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in self._services:
+            await self.servicer.set(service, status)
+
+
+Parts = Callable[[Settings, Health], AbstractAsyncContextManager[Sequence[Register]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs."""
+
+    port: int
+    metrics_port: int
+    health: Health
+
+
+@asynccontextmanager
+async def running(name: Server, parts: Parts, settings: Settings) -> AsyncIterator[Running]:
+    """Runs a server in the current loop until the block ends, then drains it.
+
+    Raises:
+        OSError: a port is taken, or a file that the server needs cannot be used.
+    """
+    verifier = Verifier(settings.auth_jwks_file, settings.auth_issuer, settings.auth_audience)
+    health = Health()
+    guard = Guard(verifier, settings.default_deadline_s)
+    server = grpc.aio.server(interceptors=[guard], options=_options())
+    port = _bind(server, f"{settings.host}:{settings.port(name)}")
+    with metrics.exposed(settings.host, settings.metrics_port(name)) as metrics_port:
+        async with parts(settings, health) as registrations:
+            await _register(server, registrations, health)
+            await server.start()
+            log.info("listening", port=port, metrics_port=metrics_port)
+            try:
+                yield Running(port, metrics_port, health)
+            finally:
+                await health.drain()
+                stopping = asyncio.create_task(server.stop(settings.drain_timeout_s))
+                await asyncio.sleep(0)
+        await stopping
+
+
+def serve(name: Server, parts: Parts, settings: Settings) -> None:
+    """Runs a server as the whole process, until SIGTERM or SIGINT; exits 1 when it cannot start or fails."""
+    configure(name, settings.log_level)
+    try:
+        uvloop.run(_until_told(name, parts, settings))
+    except (OSError, ValueError, RuntimeError) as error:
+        log.error("stopped by an error", error=str(error), exc_info=error)
+        sys.exit(EXIT_FAILED)
+
+
+async def _until_told(name: Server, parts: Parts, settings: Settings) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with running(name, parts, settings):
+        await told.wait()
+        log.info("draining")
+    log.info("stopped")
+
+
+class _NamedServer:
+    """Passes registrations on to a server and remembers the names of the services."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+        self.names: list[str] = []
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        self.names.extend(handler.service_name() for handler in handlers)
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
+        self._server.add_registered_method_handlers(service, handlers)
+
+
+async def _register(server: grpc.aio.Server, registrations: Sequence[Register], health: Health) -> None:
+    """Adds the parts' services, then health and reflection, which need their names."""
+    named = _NamedServer(server)
+    for register in registrations:
+        register(cast(grpc.aio.Server, named))
+    await health.cover(named.names)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    names = (*named.names, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}: is the port taken? ({error})") from error
+    if not port:
+        raise OSError(f"cannot listen on {address}: is the port taken?")
+    return port
+
+
+def _options() -> list[tuple[str, int]]:
+    return [
+        # Without this two servers share a port silently and each gets half of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.max_concurrent_streams", CONCURRENT_STREAMS_MAX),
+        ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_ping_strikes", 0),
+    ]
