@@ -1,0 +1,1 @@
+"""The whole system on one machine: real servers, PostgreSQL and Envoy as processes of one supervisor."""
