@@ -15,6 +15,8 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -27,7 +29,9 @@ DATABASE = "ordergate"
 SUPERUSER = "postgres"
 USER_INSTEAD_OF_ROOT = "nobody"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "compliance" / "migrations"
-SOCKET = ".s.PGSQL.5432"
+# Names the socket; no TCP port is opened.
+PORT = 5432
+SOCKET = f".s.PGSQL.{PORT}"
 # unix(7): sun_path has 108 bytes, 104 on macOS, the closing zero included.
 SOCKET_PATH_BYTES_MAX = 103
 WAIT_FOR_DATABASE_S = 30
@@ -37,27 +41,33 @@ STALE_SERVER_ENDS_WITHIN_S = 30.0
 class EmbeddedPostgres:
     """One database cluster in a folder of its own."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
-        """`folder` is made when it is not there; its parent must exist."""
+    def __init__(self, folder: Path, socket_folder: Path, log: Path) -> None:
+        """Starts nothing yet.
+
+        Args:
+            folder: the data; made when it is not there, its parent must exist.
+            socket_folder: as `short_folder` gives it.
+            log: what the server prints is appended there.
+        """
         self.folder = folder.resolve()
         self.log = log
+        self._socket_folder = socket_folder
         self._user = USER_INSTEAD_OF_ROOT if os.geteuid() == 0 else None
-        self._socket_folder = self._choose_socket_folder()
 
     def url(self, database: str = DATABASE) -> str:
         """Where clients reach `database`."""
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._socket_folder), safe='')}"
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._socket_folder), safe='')}&port={PORT}"
 
     def program(self) -> Program:
         """The server; a client sees it only when it has recovered and takes connections."""
         socket_folder = '"' + str(self._socket_folder).replace('"', '""') + '"'
-        settings = {"listen_addresses": "", "unix_socket_directories": socket_folder, "unix_socket_permissions": "0700"}
+        settings = {"listen_addresses": "", "port": PORT, "unix_socket_directories": socket_folder}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(
             name="postgres",
             command=[str(binary("postgres")), "-D", str(self.folder), *options],
             log=self.log,
-            environment={"LC_ALL": "C"},
+            environment=os.environ | {"LC_ALL": "C"},
             ready=self._ready,
             # Fast shutdown: sessions are ended, nothing is lost.
             stop_signal=signal.SIGINT,
@@ -72,7 +82,7 @@ class EmbeddedPostgres:
         Raises:
             Failed: the cluster cannot be made, is in use, or belongs to another version of PostgreSQL.
         """
-        self._make_socket_folder()
+        self._make_private(self._socket_folder)
         if self.folder.exists():
             self._check_version()
             await self._earlier_server_gone()
@@ -82,21 +92,6 @@ class EmbeddedPostgres:
         self._make_private(part)
         await run(self._initdb(part))
         part.rename(self.folder)
-
-    def remove_socket_folder(self) -> None:
-        """Removes the socket's folder, where it is not in the cluster's own."""
-        if self._socket_folder.parent != self.folder.parent:
-            shutil.rmtree(self._socket_folder, ignore_errors=True)
-
-    def _choose_socket_folder(self) -> Path:
-        beside = self.folder.with_name("socket")
-        if len(os.fsencode(beside / SOCKET)) <= SOCKET_PATH_BYTES_MAX:
-            return beside
-        short = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"  # noqa: S108 - mkdtemp makes it private
-        return Path(tempfile.mkdtemp(prefix="ordergate-", dir=short))
-
-    def _make_socket_folder(self) -> None:
-        self._make_private(self._socket_folder)
 
     def _make_private(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -109,7 +104,7 @@ class EmbeddedPostgres:
             name="initdb",
             command=[str(binary("initdb")), "-D", str(folder), "-U", SUPERUSER, *options],
             log=self.log,
-            environment={"LC_ALL": "C"},
+            environment=os.environ | {"LC_ALL": "C"},
             user=self._user,
         )
 
@@ -141,6 +136,18 @@ class EmbeddedPostgres:
 
     async def _ready(self) -> bool:
         return await answers(self.url(SUPERUSER))
+
+
+@contextmanager
+def short_folder(wished: Path) -> Iterator[Path]:
+    """A folder for the socket: the one wished for, or a temporary one when that name is too long for a socket."""
+    wished = wished.resolve()
+    if len(os.fsencode(wished / SOCKET)) <= SOCKET_PATH_BYTES_MAX:
+        yield wished
+        return
+    runtime_folder = os.environ.get("XDG_RUNTIME_DIR")
+    with tempfile.TemporaryDirectory(prefix="ordergate-", dir=runtime_folder, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def binary(name: str) -> Path:
@@ -178,7 +185,7 @@ async def migrate(url: str, log: Path) -> None:
             name=f"migration of {without_password(url)}",
             command=[str(Path(sys.executable).with_name("dbmate")), *options, "up"],
             log=log,
-            environment={"DATABASE_URL": url},
+            environment=os.environ | {"DATABASE_URL": url},
         )
     )
 

@@ -12,7 +12,7 @@ import sys
 from asyncio.subprocess import DEVNULL, STDOUT
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 LEASH = Path(__file__).with_name("leash.py")
@@ -43,8 +43,8 @@ class Program:
     command: Sequence[str]
     log: Path
     """What it prints is appended there."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to the environment of the supervisor."""
+    environment: Mapping[str, str] | None = None
+    """That of the supervisor when not given."""
     ready: Callable[[], Awaitable[bool]] = at_once
     ready_timeout_s: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
@@ -79,7 +79,7 @@ async def spawn(program: Program) -> asyncio.subprocess.Process:
             stdin=DEVNULL,
             stdout=log,
             stderr=STDOUT,
-            env=os.environ | program.environment,
+            env=program.environment,
             start_new_session=True,
         )
 

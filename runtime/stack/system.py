@@ -1,0 +1,218 @@
+"""The whole system as processes: what there is, in which order it starts and ends, and how each is known to work.
+
+    async with stack(isolated(folder)) as system:
+        await system.kill("matching")
+        await system.restart("matching")
+
+`make up` runs it with restarts; tests and benchmarks run it without, and kill
+and restart servers themselves.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+from runtime.settings import Settings
+from runtime.stack import programs
+from runtime.stack.home import SERVERS, check_ports, held
+from runtime.stack.postgres import EmbeddedPostgres, migrate, short_folder, without_password
+from runtime.stack.processes import Process, Program, Report, keep_running
+from runtime.tokens import DEV_KID, LIFETIME_S_MAX, issue
+
+# What starts together; each waits for what stands before it.
+START_STAGES = (
+    ("postgres", "matching"),
+    ("compliance", "marketdata", "gateway", "envoy"),
+    ("market-maker",),
+)
+# The way in closes first, what others write to closes last.
+STOP_ORDER = ("envoy", "market-maker", "gateway", "marketdata", "compliance", "matching", "postgres")
+
+
+def silent(_: str) -> None:
+    """Reports to nobody."""
+
+
+class Stack:
+    """A system that runs, and the handles on its processes by name."""
+
+    def __init__(
+        self, settings: Settings, *, market_maker: bool = False, restarts: bool = False, report: Report = silent
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: as `placed` gives them.
+            market_maker: whether the simulated market maker quotes.
+            restarts: whether a process that dies is started again.
+            report: is told, in a line each, what becomes ready, dies and comes back.
+        """
+        self.settings = settings
+        self._market_maker = market_maker
+        self._restarts = restarts
+        self._report = report
+        self._postgres: EmbeddedPostgres | None = None
+        self._processes: dict[str, Process] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._held = ExitStack()
+
+    async def start(self) -> None:
+        """Starts everything and waits until all of it is healthy.
+
+        Raises:
+            Failed: something is in the way, or a process did not come up; nothing runs then.
+        """
+        self._held.enter_context(held(self.settings))
+        try:
+            check_ports(self.settings)
+            self._processes = {program.name: Process(program) for program in self._programs()}
+            for stage in START_STAGES:
+                await self._start_together(stage)
+        except BaseException:
+            await self.stop()
+            raise
+        if self._restarts:
+            for name in self._processes:
+                self._keep(name)
+
+    async def stop(self) -> None:
+        """Ends everything in order; when it is cancelled, at once."""
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        self._keepers.clear()
+        try:
+            for name in STOP_ORDER:
+                if name in self._processes:
+                    await self._processes[name].stop()
+        finally:
+            self.kill_all_now()
+            self._held.close()
+
+    def kill_all_now(self) -> None:
+        """Kills every process without waiting."""
+        for process in self._processes.values():
+            process.kill_now()
+
+    async def kill(self, name: str) -> None:
+        """Kills a process with SIGKILL and waits for its end."""
+        await self._processes[name].kill()
+
+    async def restart(self, name: str) -> None:
+        """Ends a process, if it runs, starts it again and waits until it is healthy.
+
+        Raises:
+            Failed: it did not come up.
+        """
+        process = self._processes[name]
+        kept = self._keepers.pop(name, None)
+        if kept is not None:
+            kept.cancel()
+        await process.stop()
+        await process.start()
+        await process.wait_ready()
+        if kept is not None:
+            self._keep(name)
+
+    async def wait_healthy(self, *names: str) -> None:
+        """Waits until the processes named, or all, are healthy.
+
+        Raises:
+            Failed: one has ended, or needs too long.
+        """
+        await asyncio.gather(*(self._processes[name].wait_ready() for name in names or self._processes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The processes there are."""
+        return tuple(self._processes)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of `name` while it runs."""
+        return self._processes[name].pid
+
+    def log(self, name: str) -> Path:
+        """The file that `name` writes to."""
+        return self._processes[name].program.log
+
+    @property
+    def rest_url(self) -> str:
+        """Where REST is served, without a closing slash."""
+        host = self.settings.address("gateway").rpartition(":")[0]
+        return f"http://{host}:{self.settings.envoy_port}"
+
+    def token(
+        self, *roles: str, accounts: Sequence[str] = ("DEMO",), subject: str = "demo", ttl_s: int = LIFETIME_S_MAX
+    ) -> str:
+        """A token of this system, for a trader if no role is named."""
+        return issue(
+            self.settings.auth_dev_key_file.read_bytes(),
+            kid=DEV_KID,
+            subject=subject,
+            roles=roles or ("trader",),
+            accounts=accounts,
+            ttl_s=ttl_s,
+            issuer=self.settings.auth_issuer,
+            audience=self.settings.auth_audience,
+        )
+
+    def _programs(self) -> list[Program]:
+        """What there is to run; from here on the settings name the database."""
+        found = []
+        if self.settings.database_url is None:
+            socket_folder = self._held.enter_context(short_folder(self.settings.home / "socket"))
+            log = programs.log_file(self.settings, "postgres")
+            self._postgres = EmbeddedPostgres(self.settings.home / "database", socket_folder, log)
+            self.settings = self.settings.model_copy(update={"database_url": self._postgres.url()})
+            found.append(self._postgres.program())
+        found += [programs.server(self.settings, name) for name in SERVERS]
+        found.append(programs.proxy(self.settings))
+        if self._market_maker:
+            found.append(programs.market_maker(self.settings))
+        return found
+
+    async def _start_together(self, stage: Sequence[str]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in stage:
+                    group.create_task(self._start_database() if name == "postgres" else self._start_one(name))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _start_one(self, name: str) -> None:
+        if name not in self._processes:
+            return
+        process = self._processes[name]
+        started_s = asyncio.get_running_loop().time()
+        await process.start()
+        await process.wait_ready()
+        self._report(f"{name} ready after {asyncio.get_running_loop().time() - started_s:.1f} s")
+
+    async def _start_database(self) -> None:
+        if self._postgres is not None:
+            await self._postgres.prepare()
+        await self._start_one("postgres")
+        url = self.settings.database_url
+        assert url is not None, "_programs chose one"
+        await migrate(url, programs.log_file(self.settings, "migration"))
+        self._report(f"schema up to date in {without_password(url)}")
+
+    def _keep(self, name: str) -> None:
+        self._keepers[name] = asyncio.create_task(keep_running(self._processes[name], self._report))
+
+
+@asynccontextmanager
+async def stack(
+    settings: Settings, *, market_maker: bool = False, restarts: bool = False, report: Report = silent
+) -> AsyncIterator[Stack]:
+    """A whole system that runs as long as the block does; see `Stack`.
+
+    Raises:
+        Failed: it did not come up.
+    """
+    system = Stack(settings, market_maker=market_maker, restarts=restarts, report=report)
+    await system.start()
+    try:
+        yield system
+    finally:
+        await system.stop()

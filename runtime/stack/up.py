@@ -1,0 +1,131 @@
+"""`make up`: starts everything, says where it listens, and stops it on Ctrl-C.
+
+A second start goes on with the same data. Closing the terminal stops the system
+in order like Ctrl-C; a second Ctrl-C stops it at once.
+"""
+
+import argparse
+import asyncio
+import ctypes
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from runtime.settings import Settings
+from runtime.stack import examples
+from runtime.stack.home import SERVERS, placed
+from runtime.stack.leash import PR_SET_PDEATHSIG, prctl
+from runtime.stack.postgres import without_password
+from runtime.stack.processes import Failed
+from runtime.stack.system import Stack
+from runtime.tokens import LIFETIME_S_MAX
+
+EXIT_FAILED = 1
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Terminal(Console):
+    """Where we speak; that nobody listens any more must not keep us from stopping in order."""
+
+    def on_broken_pipe(self) -> None:
+        """Falls silent."""
+        self.quiet = True
+
+    def say(self, text: str, style: str = "") -> None:
+        """Prints `text` as it is, however long its lines are."""
+        with suppress(OSError):
+            self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Runs until told to stop; exits 1 with a message when it cannot start."""
+    options = _options()
+    terminal = Terminal()
+    if options.stop_with_parent and sys.platform == "linux":
+        prctl(ctypes.CDLL(None, use_errno=True), PR_SET_PDEATHSIG, signal.SIGTERM)
+    try:
+        asyncio.run(_up(placed(Settings()), options.market_maker, terminal))
+    except (Failed, ValidationError) as error:
+        terminal.say("ordergate did not start", style="bold red")
+        terminal.say(str(error))
+        sys.exit(EXIT_FAILED)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make up", description=__doc__)
+    parser.add_argument(
+        "--no-market-maker", dest="market_maker", action="store_false", help="leave the books to your own orders"
+    )
+    parser.add_argument("--stop-with-parent", action="store_true", help="stop when the process that started it dies")
+    return parser.parse_args()
+
+
+async def _up(settings: Settings, market_maker: bool, terminal: Terminal) -> None:
+    terminal.say(f"ordergate starts in {settings.home}; Ctrl-C stops it")
+    system = Stack(settings, market_maker=market_maker, restarts=True, report=lambda line: terminal.say(f"  {line}"))
+    told = asyncio.Event()
+    starting = asyncio.create_task(system.start())
+
+    def stop() -> None:
+        if told.is_set():
+            system.kill_all_now()
+        told.set()
+        starting.cancel()
+
+    with _on_stop_signals(stop):
+        try:
+            with terminal.status("starting"):
+                await starting
+        except asyncio.CancelledError:
+            terminal.say("stopped before everything ran")
+            return
+        _explain(system, terminal)
+        await told.wait()
+        terminal.say("stopping")
+        await system.stop()
+    terminal.say(f"stopped; the data stays in {settings.home}")
+
+
+@contextmanager
+def _on_stop_signals(stop: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _explain(system: Stack, terminal: Terminal) -> None:
+    terminal.say("")
+    with suppress(OSError):
+        terminal.print(_places(system))
+    terminal.say(f"\nTry it in another terminal; the token is good for {LIFETIME_S_MAX // 60} minutes, and")
+    terminal.say(f"{examples.program('ordergate')} token issues the next one.")
+    for line in examples.lines(system.settings, system.rest_url, system.token()):
+        terminal.say(f"\n{line}", style="cyan")
+    terminal.say("")
+
+
+def _places(system: Stack) -> Table:
+    """Where everything listens."""
+    settings = system.settings
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_row("REST", f"{system.rest_url}/api/v1")
+    for server in SERVERS:
+        metrics = f"http://{settings.host}:{settings.metrics_port(server)}/metrics"
+        table.add_row(server, settings.address(server), metrics)
+    table.add_row("database", without_password(str(settings.database_url)))
+    table.add_row("logs", str(settings.home / "logs"))
+    return table
+
+
+if __name__ == "__main__":
+    main()
