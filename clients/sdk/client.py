@@ -254,7 +254,11 @@ class Client:
             return self._market.SubscribeTicks, md.SubscribeTicksRequest(symbols=symbols)
 
         async for message in follow(self._caller, _TICKS, open_at):
-            yield message.snapshot if message.WhichOneof("message") == "snapshot" else message.tick
+            if message.WhichOneof("message") == "snapshot":
+                yield message.snapshot
+            else:
+                for tick in message.frame.ticks:
+                    yield tick
 
     async def book(self, symbol: str, *, depth: int = 10) -> AsyncIterator[Book]:
         """The depth of a symbol, whole, after each change."""
@@ -277,7 +281,8 @@ class Client:
             return self._market.SubscribeTrades, md.SubscribeTradesRequest(symbols=symbols, resume_after=position)
 
         async for message in follow(self._caller, _TRADES, open_at, resume_after):
-            yield message.trade
+            for trade in message.frame.trades:
+                yield trade
 
     # Audit
 

@@ -89,6 +89,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._undecided_backoff = Backoff(caller.patience.reconnect_s)
         self._resend_due = False
+        self._heartbeats = 0
         self.reconnects = 0
         self.resent = 0
         self.epoch = 0
@@ -176,6 +177,16 @@ class Session:
             OrdergateError: the session has failed for good.
         """
         while len(self._window):
+            await self._next_answer()
+
+    async def quiet(self) -> None:
+        """Waits for the next heartbeat: all that the gateway had to tell until then has arrived.
+
+        Raises:
+            OrdergateError: the session has failed for good.
+        """
+        heartbeats = self._heartbeats
+        while self._heartbeats == heartbeats:
             await self._next_answer()
 
     async def close(self) -> None:
@@ -324,6 +335,8 @@ class Session:
                     await self._consumed.wait()
             elif which == "heartbeat":
                 self._chain.confirm(message.heartbeat.last_seq)
+                self._heartbeats += 1
+                self._answered.set()
             elif which == "gap":
                 raise gap_error("execution reports", message.gap.from_seq, message.gap.to_seq)
             elif which == "end":

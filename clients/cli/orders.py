@@ -1,0 +1,312 @@
+"""Commands about orders and what an account holds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from ordergate.orders.v1 import orders_pb2 as orders
+from ordergate.types.v1 import types_pb2 as types
+
+from clients.cli.connection import Connection, account_option, json_option, pass_connection
+from clients.cli.output import clock_time, word, write_fields, write_json, write_table
+from clients.sdk.client import Client
+
+SIDES = {"buy": types.SIDE_BUY, "sell": types.SIDE_SELL, "sell-short": types.SIDE_SELL_SHORT}
+ORD_TYPES = {
+    "market": types.ORD_TYPE_MARKET,
+    "limit": types.ORD_TYPE_LIMIT,
+    "stop": types.ORD_TYPE_STOP,
+    "stop-limit": types.ORD_TYPE_STOP_LIMIT,
+}
+TIMES_IN_FORCE = {
+    "day": types.TIME_IN_FORCE_DAY,
+    "gtc": types.TIME_IN_FORCE_GTC,
+    "ioc": types.TIME_IN_FORCE_IOC,
+    "fok": types.TIME_IN_FORCE_FOK,
+}
+SELF_TRADE_PREVENTIONS = {
+    "cancel-newest": types.SELF_TRADE_PREVENTION_CANCEL_NEWEST,
+    "cancel-oldest": types.SELF_TRADE_PREVENTION_CANCEL_OLDEST,
+    "cancel-both": types.SELF_TRADE_PREVENTION_CANCEL_BOTH,
+    "decrement": types.SELF_TRADE_PREVENTION_DECREMENT,
+}
+ORDER_COLUMNS = (
+    "order_id",
+    "cl_ord_id",
+    "symbol",
+    "side",
+    "type",
+    "tif",
+    "qty>",
+    "price>",
+    "cum_qty>",
+    "leaves_qty>",
+    "avg_px>",
+    "status",
+    "reason",
+)
+ORDER_READERS = ("trader",)
+
+
+def _choice(words: dict[str, Any]) -> click.Choice[str]:
+    return click.Choice(list(words), case_sensitive=False)
+
+
+def _order_name(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument that names an order, and how."""
+    flag = click.option("--client-key", is_flag=True, help="ORDER is a cl_ord_id, not the venue's order id.")
+    return click.argument("order")(flag(command))
+
+
+@click.group("order")
+def order_group() -> None:
+    """Places, changes, cancels and shows orders."""
+
+
+@order_group.command("submit")
+@click.argument("symbol")
+@click.argument("side", type=_choice(SIDES))
+@click.argument("qty")
+@click.option("--price", default="", help="Limit price; without one the order is a market order.")
+@click.option("--type", "ord_type", type=_choice(ORD_TYPES), help="Order type; by default what the prices say.")
+@click.option("--tif", type=_choice(TIMES_IN_FORCE), default="day", show_default=True, help="Time in force.")
+@click.option("--stop-px", default="", help="Trigger price.")
+@click.option("--display-qty", default="", help="The part of the quantity shown in the book.")
+@click.option("--min-qty", default="", help="The smallest first fill accepted.")
+@click.option("--post-only", is_flag=True, help="Reject instead of taking liquidity.")
+@click.option("--reduce-only", is_flag=True, help="Never increase the position.")
+@click.option("--self-trade", type=_choice(SELF_TRADE_PREVENTIONS), help="What to do when it meets its own account.")
+@click.option("--cl-ord-id", default="", help="The client's key; made when not given.")
+@click.option("--decision-maker", default="", help="Who decided: a person or an algorithm.")
+@click.option("--strategy", default="", help="The strategy the order belongs to.")
+@account_option
+@json_option
+@pass_connection
+async def submit(connection: Connection, account: str | None, **options: Any) -> None:
+    """Places an order: QTY of SYMBOL to buy or sell."""
+    account = connection.account(account)
+    async with _trader(connection, account) as client:
+        show_report(connection, await client.submit(_terms(account, **options)))
+
+
+def _terms(
+    account: str,
+    *,
+    ord_type: str | None,
+    tif: str,
+    post_only: bool,
+    reduce_only: bool,
+    self_trade: str | None,
+    strategy: str,
+    side: str,
+    **plain: Any,
+) -> orders.OrderTerms:
+    if ord_type is None:
+        ord_type = "-".join(part for part in ("stop" * bool(plain["stop_px"]), "limit" * bool(plain["price"])) if part)
+    terms = orders.OrderTerms(
+        account=account,
+        side=SIDES[side],
+        ord_type=ORD_TYPES[ord_type or "market"],
+        time_in_force=TIMES_IN_FORCE[tif],
+        strategy_id=strategy,
+        **plain,
+    )
+    if post_only or reduce_only:
+        terms.exec_inst.CopyFrom(orders.ExecInst(post_only=post_only, reduce_only=reduce_only))
+    if self_trade:
+        terms.self_trade_prevention = SELF_TRADE_PREVENTIONS[self_trade]
+    return terms
+
+
+@order_group.command("replace")
+@_order_name
+@click.option("--qty", default="", help="The new total quantity, traded part included.")
+@click.option("--price", default="", help="The new limit price.")
+@click.option("--stop-px", default="", help="The new trigger price.")
+@click.option("--display-qty", default="", help="The new shown quantity.")
+@click.option("--cl-ord-id", default="", help="The key of this request; made when not given.")
+@account_option
+@json_option
+@pass_connection
+async def replace(connection: Connection, order: str, client_key: bool, account: str | None, **changes: str) -> None:
+    """Changes the quantity or price of an open ORDER."""
+    account = connection.account(account)
+    async with _trader(connection, account) as client:
+        show_report(connection, await client.replace(account, **_original(order, client_key), **changes))
+
+
+@order_group.command("cancel")
+@_order_name
+@click.option("--cl-ord-id", default="", help="The key of this request; made when not given.")
+@account_option
+@json_option
+@pass_connection
+async def cancel(connection: Connection, order: str, client_key: bool, account: str | None, cl_ord_id: str) -> None:
+    """Cancels an open ORDER."""
+    account = connection.account(account)
+    async with _trader(connection, account) as client:
+        report = await client.cancel(account, **_original(order, client_key), cl_ord_id=cl_ord_id)
+        show_report(connection, report)
+
+
+@order_group.command("get")
+@_order_name
+@account_option
+@json_option
+@pass_connection
+async def get(connection: Connection, order: str, client_key: bool, account: str | None) -> None:
+    """Shows the state of an ORDER."""
+    account = connection.account(account)
+    async with _trader(connection, account) as client:
+        found = await client.get_order(account, **({"cl_ord_id": order} if client_key else {"order_id": order}))
+        _show_orders(connection, [found])
+
+
+@order_group.command("list")
+@click.option("--symbol", default="", help="Only this instrument.")
+@click.option("--open", "open_only", is_flag=True, help="Only orders that are open.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Most orders to show.")
+@account_option
+@json_option
+@pass_connection
+async def list_orders(connection: Connection, symbol: str, open_only: bool, limit: int, account: str | None) -> None:
+    """Lists orders, newest first."""
+    account = connection.account(account)
+    found: list[orders.Order] = []
+    async with _trader(connection, account) as client:
+        page_size = min(limit, 1000)
+        async for order in client.list_orders(account, symbol=symbol, open_only=open_only, page_size=page_size):
+            found.append(order)
+            if len(found) == limit:
+                break
+    _show_orders(connection, found)
+
+
+@click.command("positions")
+@click.option("--symbol", default="", help="Only this instrument.")
+@account_option
+@json_option
+@pass_connection
+async def positions(connection: Connection, symbol: str, account: str | None) -> None:
+    """Shows what an account holds."""
+    account = connection.account(account)
+    async with _trader(connection, account) as client:
+        held = await client.positions(account, symbol=symbol)
+    if connection.as_json:
+        write_json(held)
+    else:
+        _position_table(f"Positions of {held.account} at seq {held.as_of_seq}", held.positions)
+
+
+@click.command("portfolio")
+@account_option
+@json_option
+@pass_connection
+async def portfolio(connection: Connection, account: str | None) -> None:
+    """Shows cash, buying power and positions of an account."""
+    account = connection.account(account)
+    async with _trader(connection, account) as client:
+        held = await client.portfolio(account)
+    if connection.as_json:
+        write_json(held)
+        return
+    rows = [(b.currency, b.cash, b.held, b.buying_power) for b in held.balances]
+    title = f"Cash of {held.account} at seq {held.as_of_seq}, {held.open_orders} open orders"
+    write_table(title, ("currency", "cash>", "held>", "buying_power>"), rows)
+    _position_table("Positions", held.positions)
+
+
+@click.command("reports")
+@click.option("--resume-after", type=click.IntRange(0), help="Replay what came after this sequence; 0 for everything.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many reports.")
+@account_option
+@json_option
+@pass_connection
+async def reports(connection: Connection, resume_after: int | None, count: int | None, account: str | None) -> None:
+    """Streams execution reports until Ctrl-C; resumes by itself when a server restarts."""
+    account = connection.account(account)
+    shown = 0
+    async with _trader(connection, account) as client:
+        async for report in client.reports(account, resume_after=resume_after):
+            if connection.as_json:
+                write_json(report)
+            else:
+                click.echo(report_line(report))
+            shown += 1
+            if shown == count:
+                return
+
+
+def report_line(report: orders.ExecutionReport) -> str:
+    """A report on one line: when, what, which order, and what it stands at."""
+    what = word(types.ExecType, report.exec_type, "EXEC_TYPE_")
+    side = word(types.Side, report.side, "SIDE_")
+    fill = f" last {report.last_qty}@{report.last_px}" if report.last_qty else ""
+    price = f"@{report.price}" if report.price else ""
+    reason = f" {word(types.Reason, report.reason.code, 'REASON_')}" if report.reason.code else ""
+    return (
+        f"{clock_time(report.transact_time)} seq {report.seq:<8} {what:<9}{reason} {side} {report.qty}{price} "
+        f"{report.symbol} cum {report.cum_qty or 0} leaves {report.leaves_qty or 0}{fill} "
+        f"order {report.order_id or '-'} key {report.cl_ord_id}"
+    )
+
+
+def show_report(connection: Connection, report: orders.ExecutionReport) -> None:
+    """One report as the answer of a command."""
+    if connection.as_json:
+        write_json(report)
+        return
+    what = word(types.ExecType, report.exec_type, "EXEC_TYPE_")
+    fields = (
+        ("order_id", report.order_id),
+        ("cl_ord_id", report.cl_ord_id),
+        ("status", word(types.OrdStatus, report.ord_status, "ORD_STATUS_")),
+        ("order", f"{word(types.Side, report.side, 'SIDE_')} {report.qty} {report.symbol} {report.price}".rstrip()),
+        ("cum_qty", report.cum_qty),
+        ("leaves_qty", report.leaves_qty),
+        ("avg_px", report.avg_px),
+        ("seq", report.seq),
+        ("audit_index", report.audit_index),
+    )
+    write_fields(what, [(name, value) for name, value in fields if value != ""])
+
+
+def _show_orders(connection: Connection, found: list[orders.Order]) -> None:
+    if connection.as_json:
+        for order in found:
+            write_json(order)
+        return
+    write_table("Orders", ORDER_COLUMNS, [_order_row(order) for order in found])
+
+
+def _order_row(order: orders.Order) -> tuple[object, ...]:
+    terms = order.terms
+    return (
+        order.order_id,
+        terms.cl_ord_id,
+        terms.symbol,
+        word(types.Side, terms.side, "SIDE_"),
+        word(types.OrdType, terms.ord_type, "ORD_TYPE_"),
+        word(types.TimeInForce, terms.time_in_force, "TIME_IN_FORCE_"),
+        terms.qty,
+        terms.price,
+        order.cum_qty,
+        order.leaves_qty,
+        order.avg_px,
+        word(types.OrdStatus, order.ord_status, "ORD_STATUS_"),
+        word(types.Reason, order.reason.code, "REASON_"),
+    )
+
+
+def _position_table(title: str, held: Any) -> None:
+    columns = ("symbol", "qty>", "held_qty>", "avg_cost>", "realized_pnl>", "currency")
+    rows = [(p.symbol, p.qty, p.held_qty, p.avg_cost, p.realized_pnl, p.currency) for p in held]
+    write_table(title, columns, rows)
+
+
+def _original(order: str, client_key: bool) -> dict[str, str]:
+    return {"orig_cl_ord_id" if client_key else "order_id": order}
+
+
+def _trader(connection: Connection, account: str) -> Client:
+    return connection.client("trader", accounts=[account] if account else [])

@@ -1,0 +1,1 @@
+"""Recorded order flow, sent through an order session and accounted for to the last event."""
