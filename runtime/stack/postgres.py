@@ -51,16 +51,16 @@ class EmbeddedPostgres:
         """
         self.folder = folder.resolve()
         self.log = log
-        self._socket_folder = socket_folder
+        self.socket_folder = socket_folder
         self._user = USER_INSTEAD_OF_ROOT if os.geteuid() == 0 else None
 
     def url(self, database: str = DATABASE) -> str:
         """Where clients reach `database`."""
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._socket_folder), safe='')}&port={PORT}"
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self.socket_folder), safe='')}&port={PORT}"
 
     def program(self) -> Program:
         """The server; a client sees it only when it has recovered and takes connections."""
-        socket_folder = '"' + str(self._socket_folder).replace('"', '""') + '"'
+        socket_folder = '"' + str(self.socket_folder).replace('"', '""') + '"'
         settings = {"listen_addresses": "", "port": PORT, "unix_socket_directories": socket_folder}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(
@@ -82,7 +82,7 @@ class EmbeddedPostgres:
         Raises:
             Failed: the cluster cannot be made, is in use, or belongs to another version of PostgreSQL.
         """
-        self._make_private(self._socket_folder)
+        self._make_private(self.socket_folder)
         if self.folder.exists():
             self._check_version()
             await self._earlier_server_gone()

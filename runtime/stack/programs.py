@@ -10,7 +10,6 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runtime.settings import Server, Settings
-from runtime.stack import envoy
 from runtime.stack.home import environment
 from runtime.stack.processes import Program
 
@@ -51,6 +50,8 @@ def market_maker(settings: Settings) -> Program:
 
 def proxy(settings: Settings) -> Program:
     """Envoy, healthy when its listeners are up."""
+    from runtime.stack import envoy  # noqa: PLC0415
+
     config = envoy.render(settings, settings.home / "envoy")
     host = settings.address("gateway").rpartition(":")[0]
     return Program(
