@@ -69,7 +69,8 @@ async def follow(settings: Settings, name: str, view: View) -> NoReturn:
         async with service_channel(settings.matching_address, settings, name) as channel:
             position = await view.position()
             try:
-                await _feed_once(matching_pb2_grpc.MatchingServiceStub(channel), name, view, position)
+                stub: matching_pb2_grpc.MatchingServiceAsyncStub = matching_pb2_grpc.MatchingServiceStub(channel)
+                await _feed_once(stub, name, view, position)
             except (grpc.aio.AioRpcError, TimeoutError) as error:
                 why = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "silence"
                 log.warning("event feed broke", follower=name, position=position, why=why)
@@ -77,9 +78,9 @@ async def follow(settings: Settings, name: str, view: View) -> NoReturn:
         await asyncio.sleep(retry_s)
 
 
-async def _feed_once(stub: matching_pb2_grpc.MatchingServiceStub, name: str, view: View, position: int) -> None:
+async def _feed_once(stub: matching_pb2_grpc.MatchingServiceAsyncStub, name: str, view: View, position: int) -> None:
     call = stub.StreamEvents(matching.StreamEventsRequest(follower=name, resume_after=position))
-    responses: AsyncIterator[matching.StreamEventsResponse] = call.__aiter__()
+    responses: AsyncIterator[matching.StreamEventsResponse] = aiter(call)
     while True:
         async with asyncio.timeout(SILENCE_MAX_S):
             response = await anext(responses, None)

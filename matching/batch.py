@@ -1,0 +1,42 @@
+"""A batch: what one drain of the inbox did, and what one barrier makes durable."""
+
+from dataclasses import dataclass, field
+
+from ordergate.matching.v1 import events_pb2 as wire
+from ordergate.matching.v1 import matching_pb2 as link
+
+
+@dataclass(slots=True)
+class Results:
+    """What became of one link's commands in a batch, in their order."""
+
+    correlations: list[int] = field(default_factory=list)
+    command_seqs: list[int] = field(default_factory=list)
+    """First event of each command; 0 where `replays` answers, or where the command could not be read."""
+    replays: list[link.LinkReplay] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Events in order, with the commands that caused them and whom to answer."""
+
+    number: int
+    """Dense number of the batch since the start of this process, from 1."""
+    first_seq: int
+    last_seq: int
+    """`first_seq - 1` when nothing happened."""
+    entries: list[wire.JournalEntry] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
+    results: dict[int, Results] = field(default_factory=dict)
+    durable_unix_ns: int = 0
+
+    def payload(self) -> bytes:
+        """What the journal keeps."""
+        return wire.JournalBatch(entries=self.entries).SerializeToString()
+
+    def results_of(self, link_id: int) -> Results:
+        """The results of a link, none at first."""
+        results = self.results.get(link_id)
+        if results is None:
+            results = self.results[link_id] = Results()
+        return results

@@ -1,0 +1,117 @@
+"""The feed: durable batches to whoever follows, from any point in the past.
+
+Readers pull. Recent batches are in memory; who is further behind reads the
+journal. Nobody's slowness costs memory or holds up anybody else.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import islice, takewhile
+
+from ordergate.matching.v1 import events_pb2 as wire
+
+from matching.batch import Batch
+from matching.journal.file import FileJournal
+
+RECENT_EVENTS_MAX = 200_000
+MESSAGE_EVENTS_MAX = 4_096
+
+
+class LinkTooSlowError(Exception):
+    """A link did not take its results while they were kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Events that follow each other, whole commands only."""
+
+    last_seq: int
+    events: list[bytes]
+
+
+class Feed:
+    """The durable events, past and live."""
+
+    def __init__(self, journal: FileJournal) -> None:
+        self._journal = journal
+        self._recent: deque[Batch] = deque()
+        self._recent_events = 0
+        self._news = asyncio.Event()
+        self.last_seq = journal.last_seq
+        self.last_number = 0
+
+    def publish(self, batch: Batch) -> None:
+        """Takes in a batch that is durable now."""
+        self._recent.append(batch)
+        self._recent_events += len(batch.events)
+        while self._recent_events > RECENT_EVENTS_MAX and len(self._recent) > 1:
+            self._recent_events -= len(self._recent.popleft().events)
+        self.last_seq = batch.last_seq
+        self.last_number = batch.number
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def wait(self, number: int, timeout_s: float) -> None:
+        """Returns when there is a batch after `number`, or after `timeout_s`."""
+        if self.last_number > number:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    def batches_after(self, number: int) -> list[Batch]:
+        """The batches after `number`.
+
+        Raises:
+            LinkTooSlowError: some of them are no longer kept.
+        """
+        behind = self.last_number - number
+        if behind > len(self._recent):
+            raise LinkTooSlowError
+        return list(islice(self._recent, len(self._recent) - behind, None))
+
+    async def runs(self, after_seq: int, heartbeat_s: float) -> AsyncIterator[Run]:
+        """All events after `after_seq` and then live ones; an empty run when nothing came for `heartbeat_s`."""
+        while True:
+            if after_seq < self.last_seq:
+                for run in await self._next_runs(after_seq):
+                    after_seq = run.last_seq
+                    yield run
+            else:
+                number = self.last_number
+                await self.wait(number, heartbeat_s)
+                if after_seq == self.last_seq:
+                    yield Run(after_seq, [])
+
+    async def _next_runs(self, after_seq: int) -> list[Run]:
+        if self._recent and self._recent[0].first_seq <= after_seq + 1:
+            return [self._recent_run(after_seq)]
+        return await asyncio.to_thread(self._past_runs, after_seq, self.last_seq)
+
+    def _recent_run(self, reader_seq: int) -> Run:
+        events: list[bytes] = []
+        after_seq = reader_seq
+        behind = list(takewhile(lambda batch: batch.last_seq > reader_seq, reversed(self._recent)))
+        for batch in reversed(behind):
+            events.extend(batch.events[max(0, after_seq + 1 - batch.first_seq) :])
+            after_seq = batch.last_seq
+            if len(events) >= MESSAGE_EVENTS_MAX:
+                break
+        return Run(after_seq, events)
+
+    def _past_runs(self, after_seq: int, until_seq: int) -> list[Run]:
+        """A few messages' worth of events out of the journal; runs in a thread."""
+        events: list[bytes] = []
+        reached = after_seq
+        for frame in self._journal.read(after_seq, until_seq):
+            batch = wire.JournalBatch.FromString(frame.payload)
+            held = [event for entry in batch.entries for event in entry.events]
+            events.extend(held[max(0, reached + 1 - frame.first_seq) :])
+            reached = frame.last_seq
+            if len(events) >= MESSAGE_EVENTS_MAX:
+                break
+        return [Run(reached, events)]

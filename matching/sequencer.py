@@ -1,0 +1,189 @@
+"""The single writer: drains the inbox, stamps, executes, makes durable, and only then releases.
+
+    1 drain    whatever has gathered while the last barrier ran
+    2 execute  each command at a strictly increasing time
+    3 append   one write and one barrier for all of them, off the event loop
+    4 release  results to the gateways, events to the feed, answers to queries
+
+Nothing else touches the engine, so no lock is needed. A query takes its place
+between commands and is answered after their barrier: it never shows a state
+that could still be lost. If the journal fails, `run` raises and the process
+ends; recovery begins from what is on disk.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError
+from ordergate.matching.v1 import events_pb2 as wire
+from ordergate.matching.v1 import matching_pb2 as link
+from prometheus_client import Counter, Gauge, Histogram
+
+from matching.batch import Batch
+from matching.convert import decode_command, encode_event, encode_events
+from matching.core.engine import Engine
+from matching.core.events import Replay
+from matching.feed import Feed
+from matching.journal.file import FileJournal
+from runtime.clock import unix_ns
+from runtime.logs import get_logger
+
+BATCH_COMMANDS_MAX = 2_048
+INBOX_COMMANDS_MAX = 65_536
+NO_LINK = 0
+"""The link id of commands whose results nobody waits for."""
+
+log = get_logger(__name__)
+commands_total = Counter("ordergate_matching_commands_total", "Commands carried out.")
+events_total = Counter("ordergate_matching_events_total", "Events written.")
+batch_commands = Histogram(
+    "ordergate_matching_batch_commands",
+    "Commands in a batch.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048),
+)
+barrier_seconds = Histogram(
+    "ordergate_matching_barrier_seconds",
+    "Time to make a batch durable.",
+    buckets=(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0),
+)
+last_seq_gauge = Gauge("ordergate_matching_last_seq", "Last durable event.")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Commands:
+    """Commands of one link, in order."""
+
+    link_id: int
+    first_correlation: int
+    commands: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A question to the engine and where its answer goes."""
+
+    ask: Callable[[Engine], Any]
+    answer: asyncio.Future[Any]
+
+
+class Sequencer:
+    """Orders all commands of the venue."""
+
+    def __init__(self, engine: Engine, journal: FileJournal, feed: Feed) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._feed = feed
+        self._inbox: list[_Commands | _Query] = []
+        self._waiting = 0
+        self._stopping = False
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+
+    async def submit(self, link_id: int, first_correlation: int, commands: Sequence[bytes]) -> None:
+        """Puts commands in line; waits only while the inbox is full."""
+        await self._room.wait()
+        self._inbox.append(_Commands(link_id, first_correlation, commands))
+        self._waiting += len(commands)
+        if self._waiting >= INBOX_COMMANDS_MAX:
+            self._room.clear()
+        self._arrived.set()
+
+    async def query(self, ask: Callable[[Engine], Answer]) -> Answer:
+        """The answer to a question, as of all commands before it, once those are durable."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._inbox.append(_Query(ask, answer))
+        self._arrived.set()
+        return await answer
+
+    async def run(self) -> None:
+        """Works until `stop`, and then finishes everything that is in line.
+
+        Raises:
+            OSError: the journal cannot be written.
+        """
+        try:
+            while True:
+                await self._arrived.wait()
+                if self._inbox:
+                    await self._drain()
+                elif self._stopping:
+                    return
+                else:
+                    self._arrived.clear()
+        finally:
+            self._disk.shutdown()
+
+    def stop(self) -> None:
+        """Lets `run` end once the line is empty."""
+        self._stopping = True
+        self._arrived.set()
+
+    async def _drain(self) -> None:
+        work = self._take()
+        batch = Batch(self._feed.last_number + 1, self._engine.seq + 1, self._engine.seq)
+        answers = [answered for item in work if (answered := self._carry_out(item, batch)) is not None]
+        batch.last_seq = self._engine.seq
+        if batch.entries:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._append, batch)
+        batch.durable_unix_ns = unix_ns()
+        self._feed.publish(batch)
+        last_seq_gauge.set(batch.last_seq)
+        for future, answer in answers:
+            if not future.done():
+                future.set_result(answer)
+
+    def _take(self) -> list[_Commands | _Query]:
+        """The next items in line, up to the size of a batch."""
+        count = commands = 0
+        for item in self._inbox:
+            commands += len(item.commands) if isinstance(item, _Commands) else 0
+            count += 1
+            if commands >= BATCH_COMMANDS_MAX:
+                break
+        work, self._inbox = self._inbox[:count], self._inbox[count:]
+        self._waiting -= commands
+        if self._waiting < INBOX_COMMANDS_MAX:
+            self._room.set()
+        if commands:
+            batch_commands.observe(commands)
+            commands_total.inc(commands)
+        return work
+
+    def _carry_out(self, item: _Commands | _Query, batch: Batch) -> tuple[asyncio.Future[Any], Any] | None:
+        if isinstance(item, _Query):
+            return item.answer, item.ask(self._engine)
+        results = batch.results_of(item.link_id)
+        for correlation, data in enumerate(item.commands, item.first_correlation):
+            results.correlations.append(correlation)
+            results.command_seqs.append(self._execute(data, correlation, batch, results.replays))
+        return None
+
+    def _execute(self, data: bytes, correlation: int, batch: Batch, replays: list[link.LinkReplay]) -> int:
+        """Carries out one command; gives the seq of its first event, 0 when it made none."""
+        try:
+            command = decode_command(data)
+        except (DecodeError, KeyError) as error:
+            log.error("unreadable command", correlation=correlation, error=repr(error))
+            return 0
+        now_unix_ns = max(unix_ns(), self._engine.time_unix_ns + 1)
+        told = self._engine.execute(command, now_unix_ns)
+        if isinstance(told, Replay):
+            event = encode_event(told.original, last_of_command=True)
+            replays.append(link.LinkReplay(correlation=correlation, event=event))
+            return 0
+        encoded = encode_events(told)
+        batch.events.extend(encoded)
+        batch.entries.append(wire.JournalEntry(command=data, time_unix_ns=now_unix_ns, events=encoded))
+        return told[0].seq
+
+    def _append(self, batch: Batch) -> None:
+        """Runs in the journal's own thread."""
+        with barrier_seconds.time():
+            self._journal.append(batch.first_seq, batch.last_seq, batch.payload())
+        events_total.inc(len(batch.events))

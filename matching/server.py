@@ -1,0 +1,75 @@
+"""The matching server, wired together.
+
+1 journal   opened, locked, torn tail cut off, epoch raised
+2 engine    every command of the journal carried out again
+3 sequencer one task; genesis first when the journal is new
+4 service   the doors
+"""
+
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from ordergate.matching.v1.matching_pb2_grpc import add_MatchingServiceServicer_to_server
+
+from matching.calendar import close_days
+from matching.core.engine import Engine
+from matching.feed import Feed
+from matching.genesis import genesis_commands
+from matching.journal.file import FileJournal
+from matching.recovery import recover
+from matching.sequencer import NO_LINK, Sequencer
+from matching.service import MatchingService
+from runtime.logs import get_logger
+from runtime.serve import Health, Register, serve
+from runtime.settings import Settings
+
+JOURNAL_FAILED_EXIT = 70
+GC_YOUNG_OBJECTS = 100_000
+log = get_logger(__name__)
+
+
+@asynccontextmanager
+async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Register]]:
+    """Recovers the venue and opens its doors; closes the journal at the end."""
+    with FileJournal(settings.journal_dir, settings.journal_segment_bytes) as journal:
+        engine = Engine()
+        commands = recover(engine, journal.read(0, journal.last_seq))
+        log.info("recovered", commands=commands, last_seq=journal.last_seq, epoch=journal.epoch)
+        _spare_the_collector()
+        feed = Feed(journal)
+        sequencer = Sequencer(engine, journal, feed)
+        if not journal.last_seq:
+            await sequencer.submit(NO_LINK, 0, genesis_commands(settings.genesis_file))
+        working = asyncio.create_task(sequencer.run())
+        working.add_done_callback(_end_if_failed)
+        calendar = asyncio.create_task(close_days(sequencer))
+        service = MatchingService(sequencer, feed, journal.epoch)
+        health.set(True)
+        yield [partial(add_MatchingServiceServicer_to_server, service)]
+        calendar.cancel()
+        service.close()
+        sequencer.stop()
+        await working
+
+
+def main() -> None:
+    """Runs the matching server until it is told to stop."""
+    serve("matching", parts, Settings())
+
+
+def _spare_the_collector() -> None:
+    """Keeps what recovery built out of garbage collection: it lives for ever and makes no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG_OBJECTS, 50, 100)
+
+
+def _end_if_failed(working: asyncio.Task[None]) -> None:
+    """Ends the process at once when the sequencer fails: what is on disk is all that counts."""
+    if not working.cancelled() and working.exception() is not None:
+        log.error("the sequencer failed", exc_info=working.exception())
+        os._exit(JOURNAL_FAILED_EXIT)

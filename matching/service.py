@@ -1,0 +1,196 @@
+"""MatchingService: the link of the gateways, the event feed, and queries.
+
+Only other servers call it; the authorization is in the contract.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+from typing import Any
+
+from ordergate.matching.v1 import events_pb2 as wire_events
+from ordergate.matching.v1 import matching_pb2 as wire
+from ordergate.matching.v1 import matching_pb2_grpc
+from ordergate.types.v1 import types_pb2 as types
+
+from matching.batch import Batch
+from matching.convert import encode_event, encode_instrument
+from matching.core.engine import Engine
+from matching.core.events import Event
+from matching.core.ledger import Account
+from matching.feed import Feed, LinkTooSlowError
+from matching.sequencer import Sequencer
+from runtime.errors import Refused
+from runtime.logs import get_logger
+
+SCAN_ORDERS_MAX = 1_000
+HEARTBEAT_S = 1.0
+log = get_logger(__name__)
+
+
+class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
+    """The sequencer's doors."""
+
+    def __init__(self, sequencer: Sequencer, feed: Feed, epoch: int) -> None:
+        self._sequencer = sequencer
+        self._feed = feed
+        self._epoch = epoch
+        self._link_ids = count(1)
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Ends all streams, so that a drain need not wait for them."""
+        self._closing.set()
+
+    async def Link(
+        self, request_iterator: AsyncIterator[wire.LinkRequest], context: Any
+    ) -> AsyncIterator[wire.LinkResponse]:
+        """Takes a gateway's commands and gives it every durable batch."""
+        first = await anext(request_iterator, None)
+        if first is None or first.WhichOneof("message") != "logon":
+            raise Refused(types.REASON_FIELD_MISSING, "a link begins with a logon", field="logon")
+        link_id = next(self._link_ids)
+        number = self._feed.last_number
+        log.info("link up", gateway=first.logon.gateway_id, link=link_id)
+        yield wire.LinkResponse(epoch=self._epoch, accepted=wire.LinkAccepted(last_seq=self._feed.last_seq))
+        reading = asyncio.create_task(self._read(link_id, request_iterator))
+        try:
+            while not reading.done() and not self._closing.is_set():
+                await self._feed.wait(number, HEARTBEAT_S)
+                batches = self._feed.batches_after(number)
+                if not batches:
+                    heartbeat = wire.LinkHeartbeat(last_seq=self._feed.last_seq)
+                    yield wire.LinkResponse(epoch=self._epoch, heartbeat=heartbeat)
+                for batch in batches:
+                    number = batch.number
+                    if batch.events or link_id in batch.results:
+                        yield wire.LinkResponse(epoch=self._epoch, batch=_link_batch(batch, link_id))
+            if reading.done():
+                reading.result()
+        except LinkTooSlowError:
+            raise Refused(types.REASON_SLOW_CONSUMER, "the link did not keep up with its results") from None
+        finally:
+            reading.cancel()
+            log.info("link down", gateway=first.logon.gateway_id, link=link_id)
+
+    async def StreamEvents(
+        self, request: wire.StreamEventsRequest, context: Any
+    ) -> AsyncIterator[wire.StreamEventsResponse]:
+        """The events after a sequence, from the journal and then live."""
+        if request.resume_after > self._feed.last_seq:
+            text = f"seq {request.resume_after} has not happened; the journal ends at {self._feed.last_seq}"
+            raise Refused(types.REASON_FIELD_INVALID, text, field="resume_after")
+        keep = _filter(frozenset(request.accounts))
+        prev_seq = request.resume_after
+        async for run in self._feed.runs(prev_seq, HEARTBEAT_S):
+            events = run.events
+            last_seq = run.last_seq
+            if request.until_seq and last_seq > request.until_seq:
+                events = events[: len(events) - (last_seq - request.until_seq)]
+                last_seq = request.until_seq
+            yield wire.StreamEventsResponse(
+                epoch=self._epoch,
+                seq=last_seq,
+                prev_seq=prev_seq,
+                events=events if keep is None else [event for event in events if keep(event)],
+                last_seq=self._feed.last_seq,
+            )
+            prev_seq = last_seq
+            if self._closing.is_set() or (request.until_seq and last_seq >= request.until_seq):
+                return
+
+    async def LookupOrder(self, request: wire.LookupOrderRequest, context: Any) -> wire.LookupOrderResponse:
+        """One order by either id."""
+        found = await self._sequencer.query(
+            lambda engine: engine.lookup(request.account, request.order_id, request.cl_ord_id)
+        )
+        return wire.LookupOrderResponse(order=_order_state(found) if found is not None else None)
+
+    async def ScanOrders(self, request: wire.ScanOrdersRequest, context: Any) -> wire.ScanOrdersResponse:
+        """A page of an account's orders, newest first."""
+        limit = min(request.limit, SCAN_ORDERS_MAX) or SCAN_ORDERS_MAX
+        found = await self._sequencer.query(
+            lambda engine: engine.scan(
+                request.account, request.symbol, request.open_only, request.before_order_id, limit + 1
+            )
+        )
+        return wire.ScanOrdersResponse(orders=map(_order_state, found[:limit]), more=len(found) > limit)
+
+    async def GetAccount(self, request: wire.GetAccountRequest, context: Any) -> wire.GetAccountResponse:
+        """The ledger of an account."""
+        return await self._sequencer.query(lambda engine: _account(engine, request.account))
+
+    async def ListInstruments(self, request: wire.ListInstrumentsRequest, context: Any) -> wire.ListInstrumentsResponse:
+        """The listed instruments, sorted by symbol."""
+        return await self._sequencer.query(_instruments)
+
+    async def _read(self, link_id: int, requests: AsyncIterator[wire.LinkRequest]) -> None:
+        async for request in requests:
+            frame = request.frame
+            await self._sequencer.submit(link_id, frame.first_correlation, frame.commands)
+
+
+def _link_batch(batch: Batch, link_id: int) -> wire.LinkBatch:
+    results = batch.results.get(link_id)
+    if results is None:
+        return wire.LinkBatch(events=batch.events, durable_unix_ns=batch.durable_unix_ns)
+    return wire.LinkBatch(
+        events=batch.events,
+        durable_unix_ns=batch.durable_unix_ns,
+        correlations=results.correlations,
+        command_seqs=results.command_seqs,
+        replays=results.replays,
+    )
+
+
+def _filter(accounts: frozenset[str]) -> Callable[[bytes], bool] | None:
+    """Keeps the order events of some accounts; None to keep everything."""
+    if not accounts:
+        return None
+
+    def keep(data: bytes) -> bool:
+        return wire_events.Event.FromString(data).order.account in accounts
+
+    return keep
+
+
+def _order_state(found: tuple[Event, int]) -> wire.OrderState:
+    event, accepted_unix_ns = found
+    return wire.OrderState(last_event=encode_event(event, last_of_command=True), accepted_unix_ns=accepted_unix_ns)
+
+
+def _account(engine: Engine, name: str) -> wire.GetAccountResponse:
+    account = engine.account(name)
+    if account is None:
+        return wire.GetAccountResponse(as_of_seq=engine.seq)
+    return wire.GetAccountResponse(
+        found=True,
+        cash=[
+            wire.CashState(currency=currency, cash_micro=cash.cash_micro, held_micro=cash.held_micro)
+            for currency, cash in sorted(account.cash.items())
+        ],
+        positions=list(_positions(account)),
+        open_orders=len(account.open_orders),
+        as_of_seq=engine.seq,
+    )
+
+
+def _positions(account: Account) -> list[wire.PositionState]:
+    return [
+        wire.PositionState(
+            symbol=symbol,
+            qty_lots=position.qty_lots,
+            held_lots=position.held_lots,
+            cost_ticks_lots=position.cost_ticks_lots,
+            realized_pnl_micro=position.realized_pnl_micro,
+        )
+        for symbol, position in sorted(account.positions.items())
+    ]
+
+
+def _instruments(engine: Engine) -> wire.ListInstrumentsResponse:
+    listings = engine.venue.listings
+    return wire.ListInstrumentsResponse(
+        instruments=[encode_instrument(listings[symbol].instrument) for symbol in sorted(listings)],
+        as_of_seq=engine.seq,
+    )
