@@ -20,7 +20,7 @@ DOMAIN = "ordergate"
 RETRY_DELAY_DEFAULT_S = 1.0
 
 
-class Refused(Exception):  # noqa: N818  # an answer, not a fault
+class Refused(Exception):  # an answer, not a fault
     """A request that is answered with a coded error.
 
     Args:

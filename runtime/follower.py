@@ -5,6 +5,8 @@ again after every break, so nothing is lost or applied twice across restarts of
 either side.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass

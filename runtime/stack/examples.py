@@ -26,7 +26,7 @@ ORDER = {
 
 
 def lines(settings: Settings, rest_url: str, token: str) -> list[str]:
-    """The three lines, for a POSIX shell in the current folder."""
+    """The three lines, for a POSIX shell in the current folder; each is an order of its own."""
     return [_curl(rest_url, token), _grpcurl(settings, token), _ordergate(settings, token)]
 
 
@@ -49,13 +49,9 @@ def _grpcurl(settings: Settings, token: str) -> str:
 
 
 def _ordergate(settings: Settings, token: str) -> str:
-    variables = {"ORDERGATE_TOKEN": token}
-    if settings.gateway_address != Settings.model_fields["gateway_address"].default:
-        variables["ORDERGATE_GATEWAY_ADDRESS"] = settings.gateway_address
-    assignments = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
-    options = ["--account", ORDER["account"], "--symbol", ORDER["symbol"], "--side", "buy", "--type", "limit"]
-    options += ["--qty", ORDER["qty"], "--price", ORDER["price"]]
-    return " ".join([*assignments, _line([program("ordergate"), "order", "submit", *options])])
+    where = ["--gateway", settings.gateway_address, "--token", token]
+    what = [ORDER["symbol"], "buy", ORDER["qty"], "--price", ORDER["price"], "--account", ORDER["account"]]
+    return _line([program("ordergate"), *where, "order", "submit", *what])
 
 
 def _order(made_by: str) -> dict[str, str]:

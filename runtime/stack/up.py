@@ -107,8 +107,9 @@ def _explain(system: Stack, terminal: Terminal) -> None:
     terminal.say("")
     with suppress(OSError):
         terminal.print(_places(system))
-    terminal.say(f"\nTry it in another terminal; the token is good for {LIFETIME_S_MAX // 60} minutes, and")
-    terminal.say(f"{examples.program('ordergate')} token issues the next one.")
+    next_token = f"{examples.program('ordergate')} token --role trader --account DEMO"
+    terminal.say(f"\nTry it in another terminal. The token is good for {LIFETIME_S_MAX // 60} minutes; the next one comes")
+    terminal.say(f"from: {next_token}")
     for line in examples.lines(system.settings, system.rest_url, system.token()):
         terminal.say(f"\n{line}", style="cyan")
     terminal.say("")
