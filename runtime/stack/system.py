@@ -16,7 +16,7 @@ from pathlib import Path
 from runtime.settings import Settings
 from runtime.stack import programs
 from runtime.stack.home import SERVERS, check_ports, held
-from runtime.stack.postgres import EmbeddedPostgres, migrate, short_folder, without_password
+from runtime.stack.postgres import EmbeddedPostgres, migrate, short_folder
 from runtime.stack.processes import Process, Program, Report, keep_running
 from runtime.tokens import DEV_KID, LIFETIME_S_MAX, issue
 
@@ -195,7 +195,7 @@ class Stack:
         url = self.settings.database_url
         assert url is not None, "_programs chose one"
         await migrate(url, programs.log_file(self.settings, "migration"))
-        self._report(f"schema up to date in {without_password(url)}")
+        self._report("schema up to date")
 
     def _keep(self, name: str) -> None:
         self._keepers[name] = asyncio.create_task(keep_running(self._processes[name], self._report))

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from runtime.settings import Settings
 from runtime.stack import examples
@@ -105,27 +104,27 @@ def _on_stop_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 def _explain(system: Stack, terminal: Terminal) -> None:
     terminal.say("")
-    with suppress(OSError):
-        terminal.print(_places(system))
+    for name, place in _places(system):
+        terminal.say(f"{name:<11} {place}")
     next_token = f"{examples.program('ordergate')} token --role trader --account DEMO"
-    terminal.say(f"\nTry it in another terminal. The token is good for {LIFETIME_S_MAX // 60} minutes; the next one comes")
+    terminal.say(
+        f"\nTry it in another terminal. The token is good for {LIFETIME_S_MAX // 60} minutes; the next one comes"
+    )
     terminal.say(f"from: {next_token}")
     for line in examples.lines(system.settings, system.rest_url, system.token()):
         terminal.say(f"\n{line}", style="cyan")
     terminal.say("")
 
 
-def _places(system: Stack) -> Table:
-    """Where everything listens."""
+def _places(system: Stack) -> list[tuple[str, str]]:
+    """What there is, and where."""
     settings = system.settings
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_row("REST", f"{system.rest_url}/api/v1")
-    for server in SERVERS:
-        metrics = f"http://{settings.host}:{settings.metrics_port(server)}/metrics"
-        table.add_row(server, settings.address(server), metrics)
-    table.add_row("database", without_password(str(settings.database_url)))
-    table.add_row("logs", str(settings.home / "logs"))
-    return table
+    servers = [
+        (server, f"{settings.address(server)}, metrics on port {settings.metrics_port(server)}") for server in SERVERS
+    ]
+    database = without_password(str(settings.database_url))
+    rest = f"{system.rest_url}/api/v1"
+    return [("REST", rest), *servers, ("database", database), ("logs", str(settings.home / "logs"))]
 
 
 if __name__ == "__main__":
