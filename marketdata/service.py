@@ -41,7 +41,7 @@ class MarketDataService:
         self._heartbeat_interval_s = heartbeat_interval_s
         self._epoch = time.time_ns()
 
-    async def GetMarketData(  # noqa: N802  # named by the contract, as are the others
+    async def GetMarketData(  # named by the contract, as are the others
         self, request: marketdata.GetMarketDataRequest, _context: Context
     ) -> marketdata.GetMarketDataResponse:
         """What is known of the symbols now."""
@@ -57,7 +57,7 @@ class MarketDataService:
             as_of_seq=publisher.market.seq,
         )
 
-    async def ListInstruments(  # noqa: N802
+    async def ListInstruments(
         self, request: marketdata.ListInstrumentsRequest, _context: Context
     ) -> marketdata.ListInstrumentsResponse:
         """A page of the listed instruments."""
@@ -75,7 +75,7 @@ class MarketDataService:
             next_page_token=_page_token(page[-1].symbol) if len(found) > page_size else "",
         )
 
-    async def GetFeedStatus(  # noqa: N802
+    async def GetFeedStatus(
         self, _request: marketdata.GetFeedStatusRequest, _context: Context
     ) -> marketdata.GetFeedStatusResponse:
         """How the feeds of reference prices and the view itself are doing."""
@@ -87,7 +87,7 @@ class MarketDataService:
             subscriptions=publisher.subscriptions,
         )
 
-    async def SubscribeTicks(  # noqa: N802
+    async def SubscribeTicks(
         self, request: marketdata.SubscribeTicksRequest, _context: Context
     ) -> AsyncIterator[bytes]:
         """A stream of ticks, as encoded SubscribeTicksResponses."""
@@ -99,9 +99,7 @@ class MarketDataService:
             async for message in run(stream, reader, self._heartbeat_interval_s):
                 yield message
 
-    async def SubscribeBook(  # noqa: N802
-        self, request: marketdata.SubscribeBookRequest, _context: Context
-    ) -> AsyncIterator[bytes]:
+    async def SubscribeBook(self, request: marketdata.SubscribeBookRequest, _context: Context) -> AsyncIterator[bytes]:
         """A stream of depth, as encoded SubscribeBookResponses."""
         publisher = self._replica.publisher()
         levels_max = _depth(request.depth)
@@ -116,7 +114,7 @@ class MarketDataService:
             async for message in run(stream, reader, self._heartbeat_interval_s):
                 yield message
 
-    async def SubscribeTrades(  # noqa: N802
+    async def SubscribeTrades(
         self, request: marketdata.SubscribeTradesRequest, _context: Context
     ) -> AsyncIterator[bytes]:
         """A stream of trades, as encoded SubscribeTradesResponses."""

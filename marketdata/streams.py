@@ -75,7 +75,7 @@ async def run(stream: Stream, reader: Reader, heartbeat_interval_s: float) -> As
             yield message
         if messages:
             heartbeat_at_s = loop.time() + heartbeat_interval_s
-        elif not await reader.woken(heartbeat_at_s):
+        elif loop.time() >= heartbeat_at_s or not await reader.woken(heartbeat_at_s):
             yield stream.heartbeat()
             heartbeat_at_s = loop.time() + heartbeat_interval_s
     yield stream.ended(end)

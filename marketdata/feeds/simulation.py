@@ -31,7 +31,7 @@ STEP_PPM = 60
 """Largest part of the price that one of the draws of a step moves it by."""
 DRAWS_PER_STEP = 4
 """Summed up they give a bell-shaped step."""
-PULL_DIVISOR = 5_000
+PULL_DIVISOR = 100_000
 """The part of the distance to the start that each step takes back."""
 
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ordergate.marketdata.v1 import marketdata_pb2 as marketdata
+from ordergate.matching.v1 import commands_pb2 as commands
+from ordergate.matching.v1 import events_pb2 as events
+from ordergate.types.v1 import types_pb2 as types
+
 from marketdata.depth import Depth, Level, changed_levels, with_changes
 from marketdata.hub import Reader
 from marketdata.publisher import BookChannel, Publisher
 from marketdata.streams import BookStream, TickStream, TradeStream
 from marketdata.view import MarketView
-from ordergate.marketdata.v1 import marketdata_pb2 as marketdata
-from ordergate.matching.v1 import commands_pb2 as commands
-from ordergate.matching.v1 import events_pb2 as events
-from ordergate.types.v1 import types_pb2 as types
 from runtime.follower import FeedBatch
 from runtime.instruments import Instruments
 
@@ -187,6 +188,7 @@ operations = st.lists(
 
 
 def new_view() -> tuple[Publisher, MarketView]:
+    """A view of an empty journal."""
     publisher = Publisher(Instruments())
     return publisher, MarketView(publisher.market, publisher.instruments, publisher.publish, lambda: None)
 
@@ -210,6 +212,7 @@ def batches(journal: list[list[bytes]], cuts: list[int]) -> list[list[bytes]]:
 
 
 def played(chosen: list[tuple[object, ...]]) -> PlainVenue:
+    """The plain venue after the chosen commands."""
     venue = PlainVenue()
     venue.list_symbols()
     for name, *arguments in chosen:
@@ -334,6 +337,7 @@ def test_changed_levels_lead_from_one_depth_to_the_other(before: Depth, after: D
 
 
 def cut(depth: Depth, levels_max: int) -> Depth:
+    """The best levels of each side."""
     return Depth(depth.bids[:levels_max], depth.asks[:levels_max])
 
 
@@ -341,6 +345,7 @@ Levels = dict[tuple[str, str], tuple[str, int]]
 
 
 def levels_by_key(levels: marketdata.BookLevels) -> Levels:
+    """Quantity and orders by side and price."""
     sides = (("bid", levels.bids), ("ask", levels.asks))
     return {(side, level.px): (level.qty, level.orders) for side, listed in sides for level in listed}
 
