@@ -5,6 +5,7 @@ run side by side and one can be removed with its folder. One supervisor at a
 time: it holds the lock on the home. `runtime.stack.system` calls it.
 """
 
+import asyncio
 import fcntl
 import os
 import random
@@ -13,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import IO, Any, get_args
 
 from runtime.settings import Server, Settings
-from runtime.stack.processes import Failed
+from runtime.stack.processes import POLL_INTERVAL_S, Failed
 from runtime.tokens import make_keys
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,6 +31,7 @@ KEY_FILES = {
 }
 # Below the ports that Linux and macOS give to outgoing connections, so that none of those takes one in between.
 CHOSEN_PORTS = range(20_000, 32_000)
+PORTS_FREE_WITHIN_S = 2.0
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 
@@ -67,23 +69,32 @@ def isolated(home: Path, **overrides: object) -> Settings:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a process that shall read exactly `settings`."""
-    names = {field: _variable(field) for field in Settings.model_fields}
+    names = {field: variable(field) for field in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name not in names.values()}
     values = {name: getattr(settings, field) for field, name in names.items()}
     return inherited | {name: str(value) for name, value in values.items() if value is not None}
 
 
-def check_ports(settings: Settings) -> None:
-    """Makes sure that every port is free.
+def variable(field: str) -> str:
+    """The environment variable of the setting `field`."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else f"{Settings.model_config['env_prefix']}{field.upper()}"
+
+
+async def ports_free(settings: Settings) -> None:
+    """Makes sure that every port is free; servers of a supervisor that was just killed get a moment to be gone.
 
     Raises:
         Failed: some are not; the text names each with its setting.
     """
     ports = {name: int(getattr(settings, name)) for name in PORT_SETTINGS}
-    taken = [name for name, port in ports.items() if not _is_free(settings.host, port)]
-    if taken:
-        lines = [f"port {ports[name]} is taken; {_variable(name)} chooses another one" for name in taken]
-        raise Failed("\n".join(lines))
+    try:
+        async with asyncio.timeout(PORTS_FREE_WITHIN_S):
+            while taken := [name for name, port in ports.items() if not _is_free(settings.host, port)]:
+                await asyncio.sleep(POLL_INTERVAL_S)
+    except TimeoutError:
+        lines = [f"port {ports[name]} is taken; {variable(name)} chooses another one" for name in taken]
+        raise Failed("\n".join(lines)) from None
 
 
 @contextmanager
@@ -93,28 +104,29 @@ def held(settings: Settings) -> Iterator[None]:
     Raises:
         Failed: the home cannot be written, or another process holds it.
     """
-    home = settings.home
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (home / "lock").open("a+")
+        lock = _locked(settings.home)
+        make_keys(settings.home / "keys")
     except OSError as error:
-        raise Failed(f"cannot write to {home}: {error.strerror}; ORDERGATE_HOME chooses another folder") from error
+        place = error.filename or settings.home
+        raise Failed(f"cannot write to {place}: {error.strerror}; ORDERGATE_HOME chooses another folder") from error
     with closing(lock):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise Failed(f"already running in {home}: {lock.read().strip() or 'by an unknown process'}") from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
-        lock.flush()
-        make_keys(home / "keys")
         yield
 
 
-def _variable(field: str) -> str:
-    alias = Settings.model_fields[field].validation_alias
-    return alias if isinstance(alias, str) else f"{Settings.model_config['env_prefix']}{field.upper()}"
+def _locked(home: Path) -> IO[str]:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = (home / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with closing(lock):
+            lock.seek(0)
+            raise Failed(f"already running in {home}: {lock.read().strip() or 'by an unknown process'}") from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+    lock.flush()
+    return lock
 
 
 def _chosen_ports(settings: Settings) -> Mapping[str, int]:

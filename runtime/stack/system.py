@@ -15,7 +15,7 @@ from pathlib import Path
 
 from runtime.settings import Settings
 from runtime.stack import programs
-from runtime.stack.home import SERVERS, check_ports, held
+from runtime.stack.home import SERVERS, held, ports_free
 from runtime.stack.postgres import EmbeddedPostgres, migrate, short_folder
 from runtime.stack.processes import Process, Program, Report, keep_running
 from runtime.tokens import DEV_KID, LIFETIME_S_MAX, issue
@@ -65,7 +65,7 @@ class Stack:
         """
         self._held.enter_context(held(self.settings))
         try:
-            check_ports(self.settings)
+            await ports_free(self.settings)
             self._processes = {program.name: Process(program) for program in self._programs()}
             for stage in START_STAGES:
                 await self._start_together(stage)
@@ -78,10 +78,8 @@ class Stack:
 
     async def stop(self) -> None:
         """Ends everything in order; when it is cancelled, at once."""
-        for keeper in self._keepers.values():
-            keeper.cancel()
-        self._keepers.clear()
         try:
+            await self._leave_alone(*self._keepers)
             for name in STOP_ORDER:
                 if name in self._processes:
                     await self._processes[name].stop()
@@ -105,13 +103,11 @@ class Stack:
             Failed: it did not come up.
         """
         process = self._processes[name]
-        kept = self._keepers.pop(name, None)
-        if kept is not None:
-            kept.cancel()
+        await self._leave_alone(name)
         await process.stop()
         await process.start()
         await process.wait_ready()
-        if kept is not None:
+        if self._restarts:
             self._keep(name)
 
     async def wait_healthy(self, *names: str) -> None:
@@ -199,6 +195,13 @@ class Stack:
 
     def _keep(self, name: str) -> None:
         self._keepers[name] = asyncio.create_task(keep_running(self._processes[name], self._report))
+
+    async def _leave_alone(self, *names: str) -> None:
+        """From here on nobody starts these again."""
+        keepers = [self._keepers.pop(name) for name in names if name in self._keepers]
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
 
 
 @asynccontextmanager

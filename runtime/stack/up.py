@@ -11,13 +11,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 
 from runtime.settings import Settings
 from runtime.stack import examples
-from runtime.stack.home import SERVERS, placed
+from runtime.stack.home import SERVERS, placed, variable
 from runtime.stack.leash import PR_SET_PDEATHSIG, prctl
 from runtime.stack.postgres import without_password
 from runtime.stack.processes import Failed
@@ -49,10 +51,22 @@ def main() -> None:
         prctl(ctypes.CDLL(None, use_errno=True), PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         asyncio.run(_up(placed(Settings()), options.market_maker, terminal))
-    except (Failed, ValidationError) as error:
-        terminal.say("ordergate did not start", style="bold red")
-        terminal.say(str(error))
-        sys.exit(EXIT_FAILED)
+    except ValidationError as error:
+        _refuse(terminal, "\n".join(f"{_setting(problem)}: {problem['msg']}" for problem in error.errors()))
+    except (Failed, OSError) as error:
+        _refuse(terminal, str(error))
+
+
+def _refuse(terminal: Terminal, why: str) -> NoReturn:
+    terminal.say("ordergate did not start", style="bold red")
+    terminal.say(why)
+    sys.exit(EXIT_FAILED)
+
+
+def _setting(problem: ErrorDetails) -> str:
+    """The environment variable that a problem is about."""
+    name = str(problem["loc"][0])
+    return variable(name) if name in Settings.model_fields else name
 
 
 def _options() -> argparse.Namespace:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import Settings
-from runtime.stack.home import PORT_SETTINGS, SERVERS, check_ports, environment, held, isolated, placed
+from runtime.stack.home import PORT_SETTINGS, SERVERS, environment, held, isolated, placed, ports_free
 from runtime.stack.processes import Failed
 
 
@@ -52,14 +52,14 @@ def test_relative_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert settings.genesis_file.is_file()
 
 
-def test_isolated_systems_share_no_port(tmp_path: Path) -> None:
+async def test_isolated_systems_share_no_port(tmp_path: Path) -> None:
     """Every port of a system beside others is free and its own, and the addresses agree with them."""
     settings = isolated(tmp_path)
     ports = {getattr(settings, name) for name in PORT_SETTINGS}
     assert len(ports) == len(PORT_SETTINGS)
     assert 0 not in ports
     assert all(settings.address(server) == f"127.0.0.1:{settings.port(server)}" for server in SERVERS)
-    check_ports(settings)
+    await ports_free(settings)
 
 
 def test_isolated_settings_ignore_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_a_process_reads_what_we_mean(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert Settings() == settings
 
 
-def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
+async def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
     """Who must choose another port is told which one and how."""
     settings = isolated(tmp_path)
     with socket.create_server((settings.host, settings.envoy_port)), pytest.raises(Failed) as failed:
-        check_ports(settings)
+        await ports_free(settings)
     assert str(failed.value) == f"port {settings.envoy_port} is taken; ORDERGATE_ENVOY_PORT chooses another one"
 
 
