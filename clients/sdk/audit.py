@@ -5,7 +5,7 @@ ended, and only the server's word that it is complete ends it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,9 @@ class AuditLeaves:
     entries: Sequence[bytes]
 
 
-async def stream_leaves(caller: Caller, method: Any, from_index: int, to_index: int) -> AsyncIterator[AuditLeaves]:
+async def stream_leaves(
+    caller: Caller, method: Any, from_index: int, to_index: int
+) -> AsyncGenerator[AuditLeaves, None]:
     """The entries with `from_index` <= index < `to_index`, in order.
 
     Raises:

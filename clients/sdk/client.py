@@ -5,7 +5,7 @@ Unary calls retry what is safe to retry; streams heal themselves; failures are
 them may go to one address, where Envoy stands.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -152,14 +152,16 @@ class Client:
 
     async def list_orders(
         self, account: str, *, symbol: str = "", open_only: bool = False, page_size: int = 0
-    ) -> AsyncIterator[orders.Order]:
+    ) -> AsyncGenerator[orders.Order, None]:
         """The orders of an account, newest first."""
         request = entry.ListOrdersRequest(account=account, symbol=symbol, open_only=open_only, page_size=page_size)
         async for page in self._pages(self._orders.ListOrders, request):
             for order in page.orders:
                 yield order
 
-    async def reports(self, account: str, *, resume_after: int | None = None) -> AsyncIterator[orders.ExecutionReport]:
+    async def reports(
+        self, account: str, *, resume_after: int | None = None
+    ) -> AsyncGenerator[orders.ExecutionReport, None]:
         """The execution reports of an account as they come, or everything after `resume_after`.
 
         Raises:
@@ -233,7 +235,7 @@ class Client:
 
     async def instruments(
         self, *, asset_class: types.AssetClass.ValueType = types.ASSET_CLASS_UNSPECIFIED
-    ) -> AsyncIterator[md.Instrument]:
+    ) -> AsyncGenerator[md.Instrument, None]:
         """The listed instruments, sorted by symbol."""
         request = md.ListInstrumentsRequest(asset_class=asset_class)
         async for page in self._pages(self._market.ListInstruments, request):
@@ -247,7 +249,7 @@ class Client:
         )
         return response
 
-    async def ticks(self, *symbols: str) -> AsyncIterator[md.MarketData | md.Tick]:
+    async def ticks(self, *symbols: str) -> AsyncGenerator[md.MarketData | md.Tick, None]:
         """First the present state of each symbol (`MarketData`), then its changes (`Tick`); again after a reconnect."""
 
         def open_at(_position: int | None) -> tuple[Any, Any]:
@@ -260,7 +262,7 @@ class Client:
                 for tick in message.frame.ticks:
                     yield tick
 
-    async def book(self, symbol: str, *, depth: int = 10) -> AsyncIterator[Book]:
+    async def book(self, symbol: str, *, depth: int = 10) -> AsyncGenerator[Book, None]:
         """The depth of a symbol, whole, after each change."""
 
         def open_at(_position: int | None) -> tuple[Any, Any]:
@@ -270,7 +272,7 @@ class Client:
         async for message in follow(self._caller, _BOOK, open_at):
             yield builder.apply(message)
 
-    async def trades(self, *symbols: str, resume_after: int | None = None) -> AsyncIterator[md.TradeReport]:
+    async def trades(self, *symbols: str, resume_after: int | None = None) -> AsyncGenerator[md.TradeReport, None]:
         """The trades of symbols as they come, or everything after the journal position `resume_after`.
 
         Raises:
@@ -286,7 +288,7 @@ class Client:
 
     # Audit
 
-    async def audit_entries(self, request: audit.ListAuditEntriesRequest) -> AsyncIterator[audit.AuditEntry]:
+    async def audit_entries(self, request: audit.ListAuditEntriesRequest) -> AsyncGenerator[audit.AuditEntry, None]:
         """Entries of the audit log that pass the filters of `request`, newest first."""
         async for page in self._pages(self._audit.ListAuditEntries, request):
             for record in page.entries:
@@ -310,11 +312,11 @@ class Client:
         response: audit.GetConsistencyProofResponse = await self._caller.call(self._audit.GetConsistencyProof, request)
         return response
 
-    def audit_leaves(self, from_index: int, to_index: int) -> AsyncIterator[AuditLeaves]:
+    def audit_leaves(self, from_index: int, to_index: int) -> AsyncGenerator[AuditLeaves, None]:
         """The raw entries of a range of the log, in order and without a hole."""
         return stream_leaves(self._caller, self._audit.StreamAuditEntries, from_index, to_index)
 
-    async def _pages(self, method: Any, request: Any) -> AsyncIterator[Any]:
+    async def _pages(self, method: Any, request: Any) -> AsyncGenerator[Any, None]:
         while True:
             page = await self._caller.call(method, request)
             yield page

@@ -8,7 +8,7 @@ safe because the venue executes a `cl_ord_id` once.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -90,6 +90,7 @@ class Session:
         self._undecided_backoff = Backoff(caller.patience.reconnect_s)
         self._resend_due = False
         self._heartbeats = 0
+        self._last_written = 0
         self.reconnects = 0
         self.resent = 0
         self.epoch = 0
@@ -140,10 +141,10 @@ class Session:
                     self._give_key(command)
                 self._window.add(chunk)
                 if self._call is not None:
-                    await self._write(self._call, entry.CommandFrame(commands=chunk))
+                    await self._write(self._call, chunk)
         return range(first, self._window.last_correlation_id + 1)
 
-    async def frames(self) -> AsyncIterator[SessionFrame]:
+    async def frames(self) -> AsyncGenerator[SessionFrame, None]:
         """What arrives, a message at a time, until the session is closed.
 
         Raises:
@@ -162,7 +163,7 @@ class Session:
             self._arrived.clear()
             await self._arrived.wait()
 
-    async def __aiter__(self) -> AsyncIterator[orders.ExecutionReport | entry.CommandReply]:
+    async def __aiter__(self) -> AsyncGenerator[orders.ExecutionReport | entry.CommandReply, None]:
         """Every report and every reply, one by one."""
         async for frame in self.frames():
             for report in frame.reports:
@@ -313,12 +314,12 @@ class Session:
     async def _send_again(self, call: Any, commands: Sequence[entry.SessionCommand]) -> None:
         for begin in range(0, len(commands), self._frame_max):
             chunk = commands[begin : begin + self._frame_max]
-            self.resent += len(chunk)
-            await self._write(call, entry.CommandFrame(commands=chunk))
+            self.resent += sum(command.correlation_id <= self._last_written for command in chunk)
+            await self._write(call, chunk)
 
     async def _renew_timer(self, call: Any) -> None:
         every_s = self._logon.dead_man_timer_ms / 1000 / RENEWALS_PER_TIMER
-        renewal = entry.CommandFrame(commands=[entry.SessionCommand(renew_timer=entry.RenewTimer())])
+        renewal = [entry.SessionCommand(renew_timer=entry.RenewTimer())]
         while True:
             await asyncio.sleep(every_s)
             async with self._lock:
@@ -401,10 +402,11 @@ class Session:
                     await self._send_again(call, self._window.begin_resend())
             self._resend_due = False
 
-    async def _write(self, call: Any, frame: entry.CommandFrame) -> None:
+    async def _write(self, call: Any, commands: Sequence[entry.SessionCommand]) -> None:
         """Writes a frame; a connection that breaks meanwhile is the reader's affair."""
+        self._last_written = max(self._last_written, commands[-1].correlation_id)
         with suppress(errors.Unavailable):
-            await wire.write(call, entry.OrderSessionRequest(frame=frame))
+            await wire.write(call, entry.OrderSessionRequest(frame=entry.CommandFrame(commands=commands)))
 
     def _wake(self) -> None:
         self._arrived.set()

@@ -8,7 +8,7 @@ stood, and raises `StreamGap` when the server cannot resume there. Used by
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ Open = Callable[[int | None], tuple[Any, Any]]
 
 async def follow(
     caller: Caller, kind: StreamKind, open_at: Open, resume_after: int | None = None
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """The data messages of a stream, each once and in order, over all its connections.
 
     Raises:
@@ -151,6 +151,7 @@ class _Connection:
         """Acts on heartbeats, gaps and the end; False for data."""
         if which == "heartbeat":
             self._chain.confirm(message.heartbeat.last_seq)
+            self._chain.advance(message.prev_seq, message.seq)
             return True
         if which == "gap":
             raise gap_error(self._kind.name, message.gap.from_seq, message.gap.to_seq)
