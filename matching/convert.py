@@ -46,7 +46,7 @@ def _new_order(message: wire.Command) -> commands.NewOrder:
 
 def _replace_order(message: wire.Command) -> commands.ReplaceOrder:
     m = message.replace_order
-    return commands.ReplaceOrder(m.account, m.cl_ord_id, m.order_id, m.orig_cl_ord_id, m.qty_lots, m.price_ticks)
+    return commands.ReplaceOrder(m.account, m.cl_ord_id, m.order_id, m.orig_cl_ord_id, m.qty_nano, m.price_nano)
 
 
 def _cancel_order(message: wire.Command) -> commands.CancelOrder:

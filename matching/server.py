@@ -48,10 +48,10 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
         working.add_done_callback(_end_if_failed)
         calendar = asyncio.create_task(close_days(sequencer))
         service = MatchingService(sequencer, feed, journal.epoch)
+        health.on_drain(service.close)
         health.set(True)
         yield [partial(add_MatchingServiceServicer_to_server, service)]
         calendar.cancel()
-        service.close()
         sequencer.stop()
         await working
 

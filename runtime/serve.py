@@ -42,6 +42,7 @@ class Health:
         self._serving = False
         self._detail = "starting"
         self._changes: set[asyncio.Task[None]] = set()
+        self._on_drain: list[Callable[[], None]] = []
 
     @property
     def serving(self) -> bool:
@@ -67,10 +68,16 @@ class Health:
         self._changes.add(change)
         change.add_done_callback(self._changes.discard)
 
+    def on_drain(self, end_streams: Callable[[], None]) -> None:
+        """Names what ends the live streams in band when the server is told to stop."""
+        self._on_drain.append(end_streams)
+
     async def drain(self) -> None:
         """Says that the server is about to end; nothing turns it back."""
         self._serving, self._detail = False, "draining"
         await self.servicer.enter_graceful_shutdown()
+        for end_streams in self._on_drain:
+            end_streams()
 
     async def _publish(self) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if self._serving else health_pb2.HealthCheckResponse.NOT_SERVING
@@ -111,9 +118,8 @@ async def running(name: Server, parts: Parts, settings: Settings) -> AsyncIterat
                 yield Running(port, metrics_port, health)
             finally:
                 await health.drain()
-                stopping = asyncio.create_task(server.stop(settings.drain_timeout_s))
-                await asyncio.sleep(0)
-        await stopping
+                # The parts live on until the last call has ended: it may still need them.
+                await server.stop(settings.drain_timeout_s)
 
 
 def serve(name: Server, parts: Parts, settings: Settings) -> None:

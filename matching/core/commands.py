@@ -26,14 +26,14 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReplaceOrder(msgspec.Struct, frozen=True, gc=False):
-    """Changes quantity or price of an open order, FIX 35=G."""
+    """Changes quantity or price, in units of 10^-9, of an open order, FIX 35=G."""
 
     account: str
     cl_ord_id: str
     order_id: int = 0
     orig_cl_ord_id: str = ""
-    qty_lots: int = 0
-    price_ticks: int = 0
+    qty_nano: int = 0
+    price_nano: int = 0
 
 
 class CancelOrder(msgspec.Struct, frozen=True, gc=False):

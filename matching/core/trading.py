@@ -56,9 +56,14 @@ def replace_order(venue: Venue, command: ReplaceOrder) -> None:
     if account is None or order is None:
         _refuse_unknown(venue, account, command, RequestKind.REPLACE)
         return
-    qty_lots = command.qty_lots or order.qty_lots
-    price_ticks = command.price_ticks or order.price_ticks
-    denial = _replace_shape(order, qty_lots, price_ticks) or risk.check_replace(order, qty_lots, price_ticks)
+    instrument = order.listing.instrument
+    qty_lots, qty_rest = divmod(command.qty_nano, instrument.lot_size_nano)
+    price_ticks, price_rest = divmod(command.price_nano, instrument.tick_size_nano)
+    qty_lots, price_ticks = qty_lots or order.qty_lots, price_ticks or order.price_ticks
+    if qty_rest or price_rest:
+        denial: risk.Denial | None = _off_grid(qty_rest)
+    else:
+        denial = _replace_shape(order, qty_lots, price_ticks) or risk.check_replace(order, qty_lots, price_ticks)
     if denial is not None:
         exec_type = ExecType.REJECTED if denial.risk is None else ExecType.DENIED
         _refuse_request(venue, account, order, command, RequestKind.REPLACE, exec_type, denial)
@@ -145,6 +150,12 @@ def _shape(account: Account | None, listing: Listing | None, command: NewOrder) 
     if (command.price_ticks > 0) != (command.ord_type == OrdType.LIMIT):
         return risk.Denial(Reason.FIELDS_CONFLICT, field="price")
     return None
+
+
+def _off_grid(qty_rest: int) -> risk.Denial:
+    if qty_rest:
+        return risk.Denial(Reason.QTY_OFF_LOT, field="qty")
+    return risk.Denial(Reason.PRICE_OFF_TICK, field="price")
 
 
 def _replace_shape(order: Order, qty_lots: int, price_ticks: int) -> risk.Denial | None:

@@ -176,8 +176,8 @@ class ReplaceOrder(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     ORIG_CL_ORD_ID_FIELD_NUMBER: _builtins.int
     CL_ORD_ID_FIELD_NUMBER: _builtins.int
-    QTY_LOTS_FIELD_NUMBER: _builtins.int
-    PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    QTY_NANO_FIELD_NUMBER: _builtins.int
+    PRICE_NANO_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """The account."""
     order_id: _builtins.int
@@ -186,10 +186,12 @@ class ReplaceOrder(_message.Message):
     """A client key that the order carries or has carried."""
     cl_ord_id: _builtins.str
     """The client's key of this request."""
-    qty_lots: _builtins.int
-    """The new total quantity in lots; 0 to keep it."""
-    price_ticks: _builtins.int
-    """The new limit price in ticks; 0 to keep it."""
+    qty_nano: _builtins.int
+    """The new total quantity in units of 10^-9; 0 to keep it. Not in lots: the
+    gateway holds no orders, so only the core knows the order's instrument.
+    """
+    price_nano: _builtins.int
+    """The new limit price in units of 10^-9; 0 to keep it."""
     def __init__(
         self,
         *,
@@ -197,12 +199,12 @@ class ReplaceOrder(_message.Message):
         order_id: _builtins.int = ...,
         orig_cl_ord_id: _builtins.str = ...,
         cl_ord_id: _builtins.str = ...,
-        qty_lots: _builtins.int = ...,
-        price_ticks: _builtins.int = ...,
+        qty_nano: _builtins.int = ...,
+        price_nano: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "order_id", b"order_id", "orig_cl_ord_id", b"orig_cl_ord_id", "price_ticks", b"price_ticks", "qty_lots", b"qty_lots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "order_id", b"order_id", "orig_cl_ord_id", b"orig_cl_ord_id", "price_nano", b"price_nano", "qty_nano", b"qty_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -502,7 +502,7 @@ class Logon(_message.Message):
     RESUME_AFTER_FIELD_NUMBER: _builtins.int
     SESSION_NAME_FIELD_NUMBER: _builtins.int
     cancel_on_disconnect: _builtins.bool
-    """Cancel the session's open orders when it ends. On when not given."""
+    """Cancel the session's open orders when it ends. LogonAccepted says what holds."""
     dead_man_timer_ms: _builtins.int
     """Cancel them too when the timer is not renewed for so long; 0 for no timer."""
     heartbeat_interval_s: _builtins.int

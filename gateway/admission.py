@@ -1,0 +1,193 @@
+"""Admission: a request becomes a command, or is refused with the field at fault.
+
+Decimals become ticks and lots here, once. Everything a client can get wrong in
+the shape of a request is found here; what depends on the state of the venue is
+left to the core.
+"""
+
+import re
+from typing import Any
+
+from ordergate.matching.v1 import commands_pb2 as wire
+from ordergate.orders.v1 import order_entry_pb2 as entry
+from ordergate.orders.v1 import orders_pb2 as orders
+from ordergate.types.v1 import types_pb2 as types
+
+from runtime.errors import Refused
+from runtime.instruments import Instrument, Instruments, parse_positive_nano
+
+CL_ORD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,36}")
+LABEL = re.compile(r"[\x21-\x7e]{0,36}")
+ORDER_ID_MAX = 2**63 - 1
+NANO_MAX = 2**63 - 1
+
+SIDES = frozenset({types.SIDE_BUY, types.SIDE_SELL, types.SIDE_SELL_SHORT})
+ORD_TYPES = frozenset({types.ORD_TYPE_MARKET, types.ORD_TYPE_LIMIT})
+TIMES_IN_FORCE = frozenset({types.TIME_IN_FORCE_DAY, types.TIME_IN_FORCE_GTC, types.TIME_IN_FORCE_IOC})
+PREVENTIONS = frozenset({types.SELF_TRADE_PREVENTION_CANCEL_NEWEST})
+NOT_SERVED_TEXTS = ("stop_px", "display_qty", "min_qty")
+NOT_SERVED_MESSAGES = ("trail", "expire_time", "contingency")
+
+
+class Admission:
+    """Turns requests of one gateway into encoded commands."""
+
+    def __init__(self, instruments: Instruments, gateway_id: str) -> None:
+        self._instruments = instruments
+        self._gateway_id = gateway_id
+
+    def new_order(self, order: orders.OrderTerms, actor: str, session_id: str, received_unix_ns: int) -> bytes:
+        """The command that places an order.
+
+        Raises:
+            Refused: SHAPE reasons, with the field.
+        """
+        _check_key(order.cl_ord_id, "cl_ord_id")
+        instrument = self._instruments.require(order.symbol)
+        _one_of(order.side, SIDES, types.Side, "side")
+        _one_of(order.ord_type, ORD_TYPES, types.OrdType, "ord_type")
+        time_in_force = order.time_in_force or types.TIME_IN_FORCE_DAY
+        _one_of(time_in_force, TIMES_IN_FORCE, types.TimeInForce, "time_in_force")
+        prevention = order.self_trade_prevention or types.SELF_TRADE_PREVENTION_CANCEL_NEWEST
+        _one_of(prevention, PREVENTIONS, types.SelfTradePrevention, "self_trade_prevention")
+        _check_served(order)
+        body = wire.NewOrder(
+            account=order.account,
+            cl_ord_id=order.cl_ord_id,
+            symbol=order.symbol,
+            side=order.side,
+            ord_type=order.ord_type,
+            time_in_force=time_in_force,
+            qty_lots=instrument.lots(order.qty, "qty"),
+            price_ticks=_price(order, instrument),
+            self_trade_prevention=prevention,
+            decision_maker=_label(order.decision_maker, "decision_maker"),
+            strategy_id=_label(order.strategy_id, "strategy_id"),
+        )
+        return self._command(actor, session_id, received_unix_ns, new_order=body)
+
+    def replace_order(
+        self, request: entry.ReplaceOrderRequest, actor: str, session_id: str, received_unix_ns: int
+    ) -> bytes:
+        """The command that changes an order; the core holds the new values against the order's tick and lot.
+
+        Raises:
+            Refused: SHAPE reasons, with the field.
+        """
+        _check_key(request.cl_ord_id, "cl_ord_id")
+        for field in ("stop_px", "display_qty"):
+            if getattr(request, field):
+                raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
+        if not request.qty and not request.price:
+            raise Refused(types.REASON_NOTHING_TO_REPLACE, "neither qty nor price is given", field="qty")
+        body = wire.ReplaceOrder(
+            account=request.account,
+            cl_ord_id=request.cl_ord_id,
+            order_id=order_id_of(request.order_id) if request.order_id else 0,
+            orig_cl_ord_id=_reference(request),
+            qty_nano=_nano(request.qty, "qty"),
+            price_nano=_nano(request.price, "price"),
+        )
+        return self._command(actor, session_id, received_unix_ns, replace_order=body)
+
+    def cancel_order(
+        self, request: entry.CancelOrderRequest, actor: str, session_id: str, received_unix_ns: int
+    ) -> bytes:
+        """The command that cancels an order.
+
+        Raises:
+            Refused: SHAPE reasons, with the field.
+        """
+        if request.cl_ord_id:
+            _check_key(request.cl_ord_id, "cl_ord_id")
+        body = wire.CancelOrder(
+            account=request.account,
+            cl_ord_id=request.cl_ord_id,
+            order_id=order_id_of(request.order_id) if request.order_id else 0,
+            orig_cl_ord_id=_reference(request),
+        )
+        return self._command(actor, session_id, received_unix_ns, cancel_order=body)
+
+    def _command(self, actor: str, session_id: str, received_unix_ns: int, **body: Any) -> bytes:
+        command = wire.Command(
+            actor=actor,
+            session_id=session_id,
+            gateway_id=self._gateway_id,
+            received_unix_ns=received_unix_ns,
+            **body,
+        )
+        return command.SerializeToString()
+
+
+def order_id_of(text: str) -> int:
+    """The number behind a venue's order id.
+
+    Raises:
+        Refused: it is not one that this venue can have given.
+    """
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= ORDER_ID_MAX:
+        raise Refused(types.REASON_FIELD_INVALID, "order_id is not an id of this venue", field="order_id")
+    return int(text)
+
+
+def _nano(text: str, field: str) -> int:
+    """A new value in units of 10^-9; 0 when it is not given."""
+    if not text:
+        return 0
+    value = parse_positive_nano(text, field)
+    if value > NANO_MAX:
+        raise Refused(types.REASON_VALUE_TOO_LARGE, f"{field} {text} is too large", field=field)
+    return value
+
+
+def _reference(request: entry.ReplaceOrderRequest | entry.CancelOrderRequest) -> str:
+    """The client's key of the order that a request is about; empty when it gives the venue's id."""
+    if request.order_id:
+        return ""
+    _check_key(request.orig_cl_ord_id, "orig_cl_ord_id")
+    return request.orig_cl_ord_id
+
+
+def _check_key(key: str, field: str) -> None:
+    if not key:
+        raise Refused(types.REASON_FIELD_MISSING, f"{field} is missing", field=field)
+    if CL_ORD_ID.fullmatch(key) is None:
+        text = f"{field} must match ^{CL_ORD_ID.pattern}$"
+        raise Refused(types.REASON_FIELD_INVALID, text, field=field)
+
+
+def _label(text: str, field: str) -> str:
+    if text and LABEL.fullmatch(text) is None:
+        text = f"{field} has at most 36 visible ASCII characters"
+        raise Refused(types.REASON_FIELD_INVALID, text, field=field)
+    return text
+
+
+def _one_of(value: int, served: frozenset[Any], enum: Any, field: str) -> None:
+    if value in served:
+        return
+    if not value:
+        raise Refused(types.REASON_FIELD_MISSING, f"{field} is missing", field=field)
+    if value in enum.values():
+        raise Refused(types.REASON_NOT_SUPPORTED, f"{field} {enum.Name(value)} is not served", field=field)
+    raise Refused(types.REASON_ENUM_UNKNOWN, f"{field} {value} is not known", field=field)
+
+
+def _check_served(order: orders.OrderTerms) -> None:
+    """Refuses what the contract has and this version does not do, rather than ignoring it."""
+    for field in NOT_SERVED_TEXTS:
+        if getattr(order, field):
+            raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
+    for field in NOT_SERVED_MESSAGES:
+        if order.HasField(field):  # type: ignore[arg-type]  # the names are literals of the contract
+            raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
+    if order.HasField("exec_inst") and (order.exec_inst.post_only or order.exec_inst.reduce_only):
+        raise Refused(types.REASON_NOT_SUPPORTED, "exec_inst is not served", field="exec_inst")
+
+
+def _price(order: orders.OrderTerms, instrument: Instrument) -> int:
+    if order.ord_type == types.ORD_TYPE_LIMIT:
+        return instrument.ticks(order.price, "price")
+    if order.price:
+        raise Refused(types.REASON_FIELDS_CONFLICT, "a market order has no price", field="price")
+    return 0

@@ -1,0 +1,192 @@
+"""Events to what clients see: reports, orders, positions, and the errors of refusals."""
+
+from typing import Any, cast
+
+from ordergate.matching.v1 import events_pb2 as wire
+from ordergate.matching.v1 import matching_pb2 as link
+from ordergate.orders.v1 import orders_pb2 as orders
+from ordergate.orders.v1 import portfolio_pb2 as portfolio
+from ordergate.types.v1 import types_pb2 as types
+
+from runtime.clock import timestamp
+from runtime.decimals import format_nano
+from runtime.errors import Refused
+from runtime.instruments import Instrument, Instruments, money_text
+from runtime.reasons import reason_name
+
+REFUSALS = frozenset({types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED})
+_UNLISTED = Instrument("", 0, "", 10**9, 10**9)
+
+_TEXTS: dict[int, str] = {
+    types.REASON_ACCOUNT_UNKNOWN: "there is no such account",
+    types.REASON_BUYING_POWER: "the account has not enough free cash",
+    types.REASON_POSITION_INSUFFICIENT: "the account has not enough free position to sell",
+    types.REASON_SHORT_SALE_NOT_PERMITTED: "the account may not sell short",
+    types.REASON_CL_ORD_ID_CONFLICT: "the key was used before with another request",
+    types.REASON_ORDER_UNKNOWN: "there is no such order",
+    types.REASON_ORDER_NOT_OPEN: "the order is not open any more",
+    types.REASON_NO_LIQUIDITY: "nothing left in the book to trade with",
+    types.REASON_SELF_TRADE: "the order met an order of its own account",
+    types.REASON_QTY_BELOW_CUM: "the new quantity leaves nothing open",
+    types.REASON_NOTHING_TO_REPLACE: "the replace changes nothing",
+    types.REASON_EXPIRED: "the order's time in force ended",
+    types.REASON_PRICE_OFF_TICK: "the new price is not a multiple of the instrument's tick",
+    types.REASON_QTY_OFF_LOT: "the new quantity is not a multiple of the instrument's lot",
+    types.REASON_VALUE_TOO_LARGE: "the order is worth more than the venue can represent",
+}
+
+
+def report(
+    event: wire.Event, instruments: Instruments, epoch: int, durable_unix_ns: int, correlation_id: int = 0
+) -> orders.ExecutionReport:
+    """The execution report of an order event; `sent_unix_ns` is left to the sender."""
+    order = event.order
+    instrument = instruments.get(order.symbol) or _UNLISTED
+    seq = event.seq
+    # The enums of the internal contract are those of the public one.
+    made = cast(Any, orders.ExecutionReport)(
+        seq=seq,
+        epoch=epoch,
+        account_seq=order.account_seq,
+        prev_account_seq=order.account_seq - 1 if order.account_seq else 0,
+        account=order.account,
+        cl_ord_id=order.cl_ord_id,
+        orig_cl_ord_id=order.orig_cl_ord_id,
+        order_id=str(order.order_id) if order.order_id else "",
+        exec_id=str(seq),
+        exec_type=order.exec_type,
+        ord_status=order.ord_status,
+        cause=order.cause,
+        request=order.request,
+        symbol=order.symbol,
+        side=order.side,
+        ord_type=order.ord_type,
+        time_in_force=order.time_in_force,
+        qty=instrument.qty_text(order.qty_lots),
+        price=instrument.price_text(order.price_ticks) if order.price_ticks else "",
+        cum_qty=instrument.qty_text(order.cum_qty_lots),
+        leaves_qty=instrument.qty_text(order.leaves_qty_lots),
+        audit_index=seq - 1,
+        transact_time=timestamp(event.time_unix_ns),
+        received_unix_ns=order.received_unix_ns,
+        sequenced_unix_ns=event.time_unix_ns,
+        durable_unix_ns=durable_unix_ns,
+        correlation_id=correlation_id,
+    )
+    if order.cum_qty_lots:
+        made.avg_px = instrument.avg_px_text(order.cum_value_ticks_lots, order.cum_qty_lots)
+    if order.last_qty_lots:
+        made.trade_id = str(order.trade_id)
+        made.last_px = instrument.price_text(order.last_px_ticks)
+        made.last_qty = instrument.qty_text(order.last_qty_lots)
+        made.liquidity = order.liquidity
+    if order.reason:
+        made.reason.CopyFrom(reason_detail(order, instrument))
+    return made  # type: ignore[no-any-return]
+
+
+def reason_detail(order: wire.OrderEvent, instrument: Instrument) -> types.ReasonDetail:
+    """Why an order was refused or ended, with the numbers of a denial as decimals."""
+    detail = types.ReasonDetail(code=order.reason, text=_text(order), field=order.field)
+    if order.HasField("risk"):
+        risk = order.risk
+        detail.rule = risk.rule
+        detail.limit = _risk_text(risk.limit, risk.unit, instrument)
+        detail.current = _risk_text(risk.current, risk.unit, instrument)
+        detail.projected = _risk_text(risk.projected, risk.unit, instrument)
+        detail.limits_version = risk.limits_version
+    return detail
+
+
+def refusal(event: wire.Event, instruments: Instruments) -> Refused | None:
+    """The error that a refused request is answered with; None when it was not refused."""
+    order = event.order
+    if order.exec_type not in REFUSALS:
+        return None
+    detail = reason_detail(order, instruments.get(order.symbol) or _UNLISTED)
+    metadata = {
+        "account": order.account,
+        "cl_ord_id": order.cl_ord_id,
+        "seq": str(event.seq),
+        "audit_index": str(event.seq - 1),
+        "exec_type": types.ExecType.Name(order.exec_type).removeprefix("EXEC_TYPE_"),
+    }
+    if detail.rule:
+        metadata |= {
+            "rule": detail.rule,
+            "limit": detail.limit,
+            "current": detail.current,
+            "projected": detail.projected,
+            "limits_version": str(detail.limits_version),
+        }
+    if detail.field:
+        metadata["field"] = detail.field
+    return Refused(order.reason, detail.text, field=detail.field, metadata=metadata)
+
+
+def order_of(state: link.OrderState, instruments: Instruments) -> orders.Order:
+    """An order as its last event left it."""
+    event = wire.Event.FromString(state.last_event)
+    order = event.order
+    instrument = instruments.get(order.symbol) or _UNLISTED
+    terms = orders.OrderTerms(
+        account=order.account,
+        cl_ord_id=order.cl_ord_id,
+        symbol=order.symbol,
+        side=order.side,
+        ord_type=order.ord_type,
+        time_in_force=order.time_in_force,
+        qty=instrument.qty_text(order.qty_lots),
+        price=instrument.price_text(order.price_ticks) if order.price_ticks else "",
+        self_trade_prevention=order.self_trade_prevention,
+        decision_maker=order.decision_maker,
+        strategy_id=order.strategy_id,
+    )
+    return orders.Order(
+        terms=terms,
+        order_id=str(order.order_id) if order.order_id else "",
+        ord_status=order.ord_status,
+        cum_qty=instrument.qty_text(order.cum_qty_lots),
+        leaves_qty=instrument.qty_text(order.leaves_qty_lots),
+        avg_px=instrument.avg_px_text(order.cum_value_ticks_lots, order.cum_qty_lots),
+        accepted_time=timestamp(state.accepted_unix_ns),
+        updated_time=timestamp(event.time_unix_ns),
+        last_seq=event.seq,
+        reason=reason_detail(order, instrument) if order.reason else None,
+    )
+
+
+def position_of(state: link.PositionState, instruments: Instruments) -> portfolio.Position:
+    """A position with decimals."""
+    instrument = instruments.get(state.symbol) or _UNLISTED
+    return portfolio.Position(
+        symbol=state.symbol,
+        qty=instrument.qty_text(state.qty_lots),
+        held_qty=instrument.qty_text(state.held_lots),
+        avg_cost=instrument.avg_px_text(state.cost_ticks_lots, state.qty_lots),
+        realized_pnl=money_text(state.realized_pnl_micro),
+        currency=instrument.currency,
+    )
+
+
+def balance_of(state: link.CashState) -> portfolio.Balance:
+    """Cash with decimals."""
+    return portfolio.Balance(
+        currency=state.currency,
+        cash=money_text(state.cash_micro),
+        held=money_text(state.held_micro),
+        buying_power=money_text(state.cash_micro - state.held_micro),
+    )
+
+
+def _text(order: wire.OrderEvent) -> str:
+    text = _TEXTS.get(order.reason) or reason_name(order.reason).replace("_", " ").lower()
+    return f"{text}: {order.field} differs" if order.reason == types.REASON_CL_ORD_ID_CONFLICT else text
+
+
+def _risk_text(value: int, unit: int, instrument: Instrument) -> str:
+    if unit == wire.RISK_UNIT_LOTS:
+        return instrument.qty_text(value)
+    if unit == wire.RISK_UNIT_TICKS:
+        return format_nano(value * instrument.tick_size_nano)
+    return money_text(value) if unit == wire.RISK_UNIT_MONEY_MICRO else str(value)

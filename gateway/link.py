@@ -1,0 +1,250 @@
+"""The link to matching: commands out in micro-batches, durable results and every event in.
+
+What gathers while one message is being written goes out together in the next.
+A command that was handed over stays the link's until it is answered: when the
+link breaks, what was missed is read from the feed, and unanswered commands are
+sent again. The core carries each out at most once, so the answer is the
+original one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+import grpc
+from ordergate.matching.v1 import events_pb2 as events
+from ordergate.matching.v1 import matching_pb2 as wire
+from ordergate.matching.v1 import matching_pb2_grpc
+from ordergate.types.v1 import types_pb2 as types
+from prometheus_client import Counter, Gauge
+
+from runtime.channels import service_channel
+from runtime.errors import Refused
+from runtime.instruments import Instruments
+from runtime.logs import get_logger
+from runtime.settings import Settings
+from runtime.tokens import service_metadata
+
+FRAME_COMMANDS_MAX = 1_024
+PENDING_COMMANDS_MAX = 65_536
+SILENCE_MAX_S = 5.0
+RETRY_MIN_S = 0.05
+RETRY_MAX_S = 1.0
+
+log = get_logger(__name__)
+up_gauge = Gauge("ordergate_gateway_link_up", "1 while the link to matching stands.")
+resent_total = Counter("ordergate_gateway_link_resent_total", "Commands sent again after the link broke.")
+
+
+class Waiter(Protocol):
+    """Whoever handed a command over."""
+
+    def answered(self, tag: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
+        """Hears the event that answers the command with this tag; None when matching could not read it.
+
+        `repeated` is true when it is the original answer to an earlier request.
+        """
+        ...
+
+
+class _Outbox:
+    """Commands that wait for the next message of one life of the link."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[int, bytes]] = []
+        self.gathered = asyncio.Event()
+
+    def put(self, correlation: int, command: bytes) -> None:
+        """Adds a command."""
+        self.commands.append((correlation, command))
+        self.gathered.set()
+
+    async def take(self) -> list[tuple[int, bytes]]:
+        """All that has gathered, up to the size of a message; at least one."""
+        await self.gathered.wait()
+        taken, self.commands = self.commands[:FRAME_COMMANDS_MAX], self.commands[FRAME_COMMANDS_MAX:]
+        if not self.commands:
+            self.gathered.clear()
+        return taken
+
+
+Listener = Callable[[Sequence[events.Event], int, int], None]
+"""Hears events in order, the epoch, and when they were durable in unix ns (0 for events of the past)."""
+
+
+class Changed(Protocol):
+    """Hears that the link stands or is broken, and at which event."""
+
+    def __call__(self, last_seq: int, epoch: int, *, up: bool) -> None:
+        """Takes the news."""
+        ...
+
+
+class Link:
+    """One gateway's link to one matching server."""
+
+    def __init__(self, settings: Settings, instruments: Instruments, listener: Listener, changed: Changed) -> None:
+        self._settings = settings
+        self._instruments = instruments
+        self._listener = listener
+        self._changed = changed
+        self._pending: dict[int, tuple[bytes, Waiter, int]] = {}
+        self._outbox = _Outbox()
+        self._next_correlation = 1
+        self._channel = service_channel(settings.matching_address, settings, settings.gateway_id)
+        self.stub: matching_pb2_grpc.MatchingServiceAsyncStub = matching_pb2_grpc.MatchingServiceStub(self._channel)
+        self.last_seq: int | None = None
+        """The last event heard; None before the first link."""
+        self.epoch = 0
+        self.up = asyncio.Event()
+
+    def submit(self, commands: Sequence[bytes], waiter: Waiter, tags: Sequence[int]) -> None:
+        """Hands commands over; `waiter` hears the answer to each, with its tag.
+
+        Raises:
+            Refused: matching cannot be reached, or too many commands wait.
+        """
+        if not self.up.is_set():
+            raise Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
+        if len(self._pending) + len(commands) > PENDING_COMMANDS_MAX:
+            raise Refused(types.REASON_OVERLOADED, "too many commands wait for the matching engine")
+        for command, tag in zip(commands, tags, strict=True):
+            self._put(command, waiter, tag)
+
+    def _put(self, command: bytes, waiter: Waiter, tag: int) -> None:
+        correlation = self._next_correlation
+        self._next_correlation = correlation + 1
+        self._pending[correlation] = (command, waiter, tag)
+        self._outbox.put(correlation, command)
+
+    async def run(self) -> None:
+        """Keeps the link up until it is cancelled."""
+        retry_s = RETRY_MIN_S
+        try:
+            while True:
+                try:
+                    await self._linked()
+                except (grpc.aio.AioRpcError, TimeoutError, EOFError) as error:
+                    log.warning("link broke", why=_why(error))
+                if self.up.is_set():
+                    retry_s = RETRY_MIN_S
+                self._down()
+                await asyncio.sleep(retry_s)
+                retry_s = min(RETRY_MAX_S, retry_s * 2)
+        finally:
+            self._down()
+            await self._channel.close()
+
+    def _down(self) -> None:
+        self.up.clear()
+        up_gauge.set(0)
+        self._changed(self.last_seq or 0, self.epoch, up=False)
+
+    async def _linked(self) -> None:
+        """One life of the link: logon, what was missed, unanswered commands, then the live flow."""
+        self._outbox = _Outbox()
+        outgoing = self._frames(self._outbox)
+        call = self.stub.Link(outgoing, metadata=service_metadata(self._settings, self._settings.gateway_id))
+        responses: AsyncIterator[wire.LinkResponse] = aiter(call)
+        try:
+            first = await _next(responses)
+            await self._catch_up(first)
+            self._resend()
+            self.up.set()
+            up_gauge.set(1)
+            self._changed(self.last_seq or 0, self.epoch, up=True)
+            log.info("link up", epoch=self.epoch, last_seq=self.last_seq, resent=len(self._pending))
+            while True:
+                response = await _next(responses)
+                if response.HasField("batch"):
+                    self._take(response.batch)
+        finally:
+            call.cancel()
+
+    async def _frames(self, outbox: _Outbox) -> AsyncIterator[wire.LinkRequest]:
+        yield wire.LinkRequest(logon=wire.LinkLogon(gateway_id=self._settings.gateway_id))
+        while True:
+            taken = await outbox.take()
+            frame = wire.LinkFrame(first_correlation=taken[0][0], commands=[command for _, command in taken])
+            yield wire.LinkRequest(frame=frame)
+
+    async def _catch_up(self, first: wire.LinkResponse) -> None:
+        """Learns the instruments, and reads the events that passed while there was no link."""
+        listed = await self.stub.ListInstruments(wire.ListInstrumentsRequest())
+        for terms in listed.instruments:
+            self._instruments.add(terms)
+        accepted_seq = first.accepted.last_seq
+        self.epoch = first.epoch
+        if self.last_seq is None:
+            self.last_seq = accepted_seq
+        if self.last_seq < accepted_seq:
+            request = wire.StreamEventsRequest(
+                follower=self._settings.gateway_id, resume_after=self.last_seq, until_seq=accepted_seq
+            )
+            async for response in self.stub.StreamEvents(request):
+                self._hear(response.events, 0)
+
+    def _resend(self) -> None:
+        """Puts every unanswered command in line again, in the old order."""
+        unanswered = list(self._pending.values())
+        self._pending.clear()
+        for command, waiter, tag in unanswered:
+            self._put(command, waiter, tag)
+        resent_total.inc(len(unanswered))
+
+    def _take(self, batch: wire.LinkBatch) -> None:
+        """Tells the waiters their answers and the listener all events."""
+        told = [events.Event.FromString(data) for data in batch.events]
+        answers = dict(zip(batch.command_seqs, batch.correlations, strict=True))
+        replayed = {replay.correlation for replay in batch.replays}
+        for event in told:
+            correlation = answers.get(event.seq)
+            if correlation is not None:
+                self._answer(correlation, event, batch.durable_unix_ns, repeated=False)
+        for replay in batch.replays:
+            original = events.Event.FromString(replay.event)
+            self._answer(replay.correlation, original, batch.durable_unix_ns, repeated=True)
+        for seq, correlation in zip(batch.command_seqs, batch.correlations, strict=True):
+            if not seq and correlation not in replayed:
+                self._answer(correlation, None, batch.durable_unix_ns, repeated=False)
+        self._tell(told, batch.durable_unix_ns)
+
+    def _answer(self, correlation: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
+        pending = self._pending.pop(correlation, None)
+        if pending is not None:
+            _, waiter, tag = pending
+            waiter.answered(tag, event, durable_unix_ns, repeated=repeated)
+
+    def _hear(self, encoded: Sequence[bytes], durable_unix_ns: int) -> None:
+        self._tell([events.Event.FromString(data) for data in encoded], durable_unix_ns)
+
+    def _tell(self, told: Sequence[events.Event], durable_unix_ns: int) -> None:
+        if not told:
+            return
+        for event in told:
+            if event.HasField("instrument_listed"):
+                self._instruments.learn(event)
+        self.last_seq = told[-1].seq
+        self._listener(told, self.epoch, durable_unix_ns)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name}: {error.details()}"
+    return str(error) or "silence"
+
+
+async def _next(responses: AsyncIterator[wire.LinkResponse]) -> wire.LinkResponse:
+    """The next message; matching sends one at least every second.
+
+    Raises:
+        TimeoutError: it was silent for too long.
+        EOFError: the stream has ended.
+    """
+    async with asyncio.timeout(SILENCE_MAX_S):
+        response = await anext(responses, None)
+    if response is None:
+        raise EOFError("the link was ended by matching")
+    return response

@@ -1,0 +1,245 @@
+"""OrderEntryService: convert, hand over, convert back."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, NamedTuple
+
+import grpc
+from ordergate.matching.v1 import events_pb2 as events
+from ordergate.matching.v1 import matching_pb2 as link_wire
+from ordergate.orders.v1 import order_entry_pb2 as wire
+from ordergate.orders.v1 import order_entry_pb2_grpc
+from ordergate.orders.v1 import orders_pb2 as orders
+from ordergate.types.v1 import types_pb2 as types
+
+from gateway.admission import Admission, order_id_of
+from gateway.convert import order_of, refusal, report
+from gateway.link import Link
+from gateway.reports import Reader, Reports
+from gateway.session import Session, check_logon
+from gateway.stream import ReportStream
+from runtime.auth import current_principal
+from runtime.clock import unix_ns
+from runtime.errors import Refused
+from runtime.instruments import Instruments
+from runtime.settings import Settings
+
+PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 100, 1_000
+
+
+class Answer(NamedTuple):
+    """What became of a unary command."""
+
+    event: events.Event | None
+    durable_unix_ns: int
+    repeated: bool
+
+
+class _OneAnswer:
+    """Waits for the answer to one command."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def answered(self, tag: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
+        """Hears it from the link; the caller may be gone."""
+        del tag
+        if not self.future.done():
+            self.future.set_result(Answer(event, durable_unix_ns, repeated))
+
+
+class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
+    """Order entry for clients."""
+
+    def __init__(
+        self, settings: Settings, link: Link, reports: Reports, admission: Admission, instruments: Instruments
+    ) -> None:
+        self._settings = settings
+        self._link = link
+        self._reports = reports
+        self._admission = admission
+        self._instruments = instruments
+        self._stream_numbers = count(1)
+        self._streams: set[Session | ReportStream] = set()
+
+    def drain(self) -> None:
+        """Tells every stream in band that the gateway is about to end."""
+        for stream in self._streams:
+            stream.finish(types.REASON_DRAINING, "the gateway is about to stop; connect again")
+
+    async def SubmitOrder(self, request: wire.SubmitOrderRequest, context: Any) -> wire.SubmitOrderResponse:
+        """Places one order."""
+        received_unix_ns = unix_ns()
+        command = self._admission.new_order(request.order, current_principal().subject, "", received_unix_ns)
+        return wire.SubmitOrderResponse(report=await self._carried_out(command))
+
+    async def CancelOrder(self, request: wire.CancelOrderRequest, context: Any) -> wire.CancelOrderResponse:
+        """Cancels one order."""
+        received_unix_ns = unix_ns()
+        command = self._admission.cancel_order(request, current_principal().subject, "", received_unix_ns)
+        return wire.CancelOrderResponse(report=await self._carried_out(command))
+
+    async def ReplaceOrder(self, request: wire.ReplaceOrderRequest, context: Any) -> wire.ReplaceOrderResponse:
+        """Changes one order."""
+        received_unix_ns = unix_ns()
+        command = self._admission.replace_order(request, current_principal().subject, "", received_unix_ns)
+        return wire.ReplaceOrderResponse(report=await self._carried_out(command))
+
+    async def GetOrder(self, request: wire.GetOrderRequest, context: Any) -> wire.GetOrderResponse:
+        """Looks one order up."""
+        if not request.order_id and not request.cl_ord_id:
+            raise Refused(types.REASON_FIELD_MISSING, "order_id or cl_ord_id is missing", field="order_id")
+        lookup = link_wire.LookupOrderRequest(
+            account=request.account,
+            order_id=order_id_of(request.order_id) if request.order_id else 0,
+            cl_ord_id=request.cl_ord_id,
+        )
+        with matching_reached():
+            found = await self._link.stub.LookupOrder(lookup)
+        if not found.HasField("order"):
+            metadata = {"account": request.account, "order_id": request.order_id, "cl_ord_id": request.cl_ord_id}
+            raise Refused(types.REASON_ORDER_UNKNOWN, "there is no such order", metadata=metadata)
+        return wire.GetOrderResponse(order=order_of(found.order, self._instruments))
+
+    async def ListOrders(self, request: wire.ListOrdersRequest, context: Any) -> wire.ListOrdersResponse:
+        """Lists an account's orders."""
+        if request.page_size > PAGE_SIZE_MAX:
+            raise Refused(types.REASON_FIELD_INVALID, f"a page has at most {PAGE_SIZE_MAX} orders", field="page_size")
+        if request.symbol:
+            self._instruments.require(request.symbol)
+        scan = link_wire.ScanOrdersRequest(
+            account=request.account,
+            symbol=request.symbol,
+            open_only=request.open_only,
+            limit=request.page_size or PAGE_SIZE_DEFAULT,
+            before_order_id=_page_begin(request.page_token),
+        )
+        with matching_reached():
+            page = await self._link.stub.ScanOrders(scan)
+        listed = [order_of(state, self._instruments) for state in page.orders]
+        token = _page_token(listed[-1].order_id) if page.more else ""
+        return wire.ListOrdersResponse(orders=listed, next_page_token=token)
+
+    async def StreamExecutionReports(
+        self, request: wire.StreamExecutionReportsRequest, context: Any
+    ) -> AsyncIterator[wire.StreamExecutionReportsResponse]:
+        """Streams one account's reports."""
+        self._check_up()
+        resume_after = request.resume_after if request.HasField("resume_after") else None
+        stream = ReportStream(self._stream_id("reports"), request.account, resume_after, self._link, self._reports)
+        self._check_resume(resume_after, stream)
+        async with self._subscribed(stream):
+            async for message in stream.write(self._settings.heartbeat_interval_s):
+                yield message
+
+    async def OrderSession(
+        self, request_iterator: AsyncIterator[wire.OrderSessionRequest], context: Any
+    ) -> AsyncIterator[wire.OrderSessionResponse]:
+        """Runs a session."""
+        first = await anext(request_iterator, None)
+        if first is None or first.WhichOneof("message") != "logon":
+            raise Refused(types.REASON_FIELD_MISSING, "a session begins with a logon", field="logon")
+        heartbeat_s = check_logon(first.logon)
+        self._check_up()
+        subject = current_principal().subject
+        session = Session(
+            self._stream_id("session"), subject, first.logon, self._link, self._reports, self._instruments
+        )
+        self._check_resume(first.logon.resume_after if first.logon.HasField("resume_after") else None, session)
+        async with self._subscribed(session):
+            reading = asyncio.create_task(session.read(request_iterator, self._admission))
+            reading.add_done_callback(lambda task: _end_with(session, task))
+            try:
+                async for message in session.write(heartbeat_s):
+                    yield message
+            finally:
+                reading.cancel()
+
+    async def _carried_out(self, command: bytes) -> orders.ExecutionReport:
+        """The report that answers a command, once it is on disk.
+
+        The command is the link's from here on: whether or not the caller still
+        waits, it is carried out.
+
+        Raises:
+            Refused: it was denied or rejected, or its outcome is not known yet.
+        """
+        waiter = _OneAnswer()
+        self._link.submit([command], waiter, [0])
+        event, durable_unix_ns, repeated = await waiter.future
+        if event is None:
+            raise Refused(types.REASON_INTERNAL, "matching could not read the command")
+        refused = refusal(event, self._instruments)
+        if refused is not None:
+            raise refused
+        made = report(event, self._instruments, self._link.epoch, durable_unix_ns)
+        made.poss_dup = repeated
+        made.sent_unix_ns = unix_ns()
+        return made
+
+    def _check_up(self) -> None:
+        if not self._link.up.is_set():
+            raise Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
+
+    def _check_resume(self, resume_after: int | None, reader: Reader) -> None:
+        if resume_after is not None and resume_after > reader.start_seq:
+            text = f"resume_after {resume_after} has not happened; the last event is {reader.start_seq}"
+            raise Refused(types.REASON_FIELD_INVALID, text, field="resume_after")
+
+    def _stream_id(self, kind: str) -> str:
+        return f"{self._settings.gateway_id}-{kind}-{self._reports.epoch}-{next(self._stream_numbers)}"
+
+    @asynccontextmanager
+    async def _subscribed(self, stream: Session | ReportStream) -> AsyncIterator[None]:
+        self._reports.subscribe(stream)
+        self._streams.add(stream)
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+            self._reports.unsubscribe(stream)
+
+
+class matching_reached:  # noqa: N801  # reads as a verb where it is used
+    """Turns a failed call to matching into a coded refusal."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        """Raises the refusal that stands for a gRPC error."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            text = "the matching engine cannot be reached at the moment"
+            raise Refused(types.REASON_MATCHING_UNAVAILABLE, text) from error
+
+
+def _end_with(session: Session, reading: asyncio.Task[None]) -> None:
+    """Ends a session whose reading side failed."""
+    if reading.cancelled():
+        return
+    error = reading.exception()
+    if isinstance(error, Refused):
+        session.finish(error.reason, error.text)
+    elif error is not None:
+        session.finish(types.REASON_INTERNAL, "the session's requests could not be read")
+
+
+def _page_token(order_id: str) -> str:
+    return urlsafe_b64encode(f"before:{order_id}".encode()).decode()
+
+
+def _page_begin(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        kind, _, number = urlsafe_b64decode(token.encode()).decode().partition(":")
+        if kind == "before":
+            return order_id_of(number)
+    except (ValueError, Refused):
+        pass
+    raise Refused(types.REASON_PAGE_TOKEN_INVALID, "the page token is not one of this service", field="page_token")

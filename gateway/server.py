@@ -1,0 +1,62 @@
+"""The gateway, wired together.
+
+1 admission  requests become commands
+2 link       commands to matching, durable events back
+3 reports    events to the streams of their accounts
+4 services   what clients call
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from ordergate.matching.v1 import events_pb2 as events
+from ordergate.operations.v1.health_pb2_grpc import add_HealthServiceServicer_to_server
+from ordergate.orders.v1.order_entry_pb2_grpc import add_OrderEntryServiceServicer_to_server
+from ordergate.orders.v1.portfolio_pb2_grpc import add_PortfolioServiceServicer_to_server
+
+from gateway.admission import Admission
+from gateway.health_service import HealthService
+from gateway.link import Link
+from gateway.order_service import OrderEntryService
+from gateway.portfolio_service import PortfolioService
+from gateway.reports import Reports
+from runtime.instruments import Instruments
+from runtime.serve import Health, Register, serve
+from runtime.settings import Settings
+
+
+@asynccontextmanager
+async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Register]]:
+    """Links to matching, and opens the doors for clients."""
+    instruments = Instruments()
+    reports = Reports(instruments)
+
+    def hear(told: Sequence[events.Event], epoch: int, durable_unix_ns: int) -> None:
+        reports.hear(told, epoch, durable_unix_ns)
+
+    def changed(last_seq: int, epoch: int, *, up: bool) -> None:
+        if up:
+            reports.begin(last_seq, epoch)
+        health.set(up, "" if up else "no link to matching")
+
+    link = Link(settings, instruments, hear, changed)
+    linking = asyncio.create_task(link.run())
+    admission = Admission(instruments, settings.gateway_id)
+    orders = OrderEntryService(settings, link, reports, admission, instruments)
+    state = HealthService(settings, link)
+    health.on_drain(orders.drain)
+    yield [
+        partial(add_OrderEntryServiceServicer_to_server, orders),
+        partial(add_PortfolioServiceServicer_to_server, PortfolioService(link, instruments)),
+        partial(add_HealthServiceServicer_to_server, state),
+    ]
+    linking.cancel()
+    await asyncio.wait([linking])
+    await state.close()
+
+
+def main() -> None:
+    """Runs the gateway until it is told to stop."""
+    serve("gateway", parts, Settings())
