@@ -105,7 +105,7 @@ clean: ## remove the environment and all caches; keeps the data in .ordergate
 environment: $(INSTALLED)
 
 $(LOCKED):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "ordergate needs Python 3.11 or newer; '$(PYTHON)' is" \
 	       "$$($(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo 'not there')." \
 	       "Name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }

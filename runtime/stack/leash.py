@@ -16,10 +16,12 @@ import pwd
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
@@ -42,6 +44,13 @@ class CapabilitySet(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
+def checked(result: int) -> None:
+    """Raises OSError when a system call did not return 0."""
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 def prctl(libc: ctypes.CDLL, *arguments: int) -> None:
     """Calls prctl(2).
 
@@ -49,30 +58,34 @@ def prctl(libc: ctypes.CDLL, *arguments: int) -> None:
         OSError: the kernel refused.
     """
     padded = (*arguments, 0, 0, 0, 0)[:5]
-    if libc.prctl(*(ctypes.c_ulong(argument) for argument in padded)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    checked(libc.prctl(*(ctypes.c_ulong(argument) for argument in padded)))
 
 
 @contextmanager
 def reaching_files(libc: ctypes.CDLL) -> Iterator[None]:
-    """Keeps, across the change of user in the block and across exec, the one capability to reach files.
+    """Keeps one capability, to reach files, across the change of user in the block and across exec; drops all others.
 
     The alternative would be to open every folder above the program and its data
     to everybody.
+
+    Raises:
+        OSError: the kernel refused; the process may still have every capability.
     """
     header = CapabilityHeader(CAPABILITY_VERSION_3, 0)
     sets = (CapabilitySet * 2)()
-    libc.capget(ctypes.byref(header), ctypes.byref(sets))
-    held = [bit for bit in REACHING.values() if sets[0].permitted & (1 << bit)]
+    checked(libc.capget(ctypes.byref(header), ctypes.byref(sets)))
+    held = [bit for bit in REACHING.values() if sets[0].permitted & (1 << bit)][:1]
     prctl(libc, PR_SET_KEEPCAPS, 1)
+    with suppress(OSError):
+        # Without it access(2), by which initdb looks for its programs, disregards capabilities.
+        # A container may lack the right to it; then all folders must be open.
+        prctl(libc, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     yield
-    if not held:
-        return
-    mask = 1 << held[0]
+    mask = sum(1 << bit for bit in held)
     sets = (CapabilitySet * 2)(CapabilitySet(mask, mask, mask), CapabilitySet(0, 0, 0))
-    libc.capset(ctypes.byref(header), ctypes.byref(sets))
-    prctl(libc, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, held[0])
+    checked(libc.capset(ctypes.byref(header), ctypes.byref(sets)))
+    for bit in held:
+        prctl(libc, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit)
 
 
 def become_user(libc: ctypes.CDLL, name: str) -> None:

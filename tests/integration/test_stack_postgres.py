@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from runtime.stack import postgres as stack_postgres
+from runtime.stack.leash import REACHING
 from runtime.stack.postgres import (
     SOCKET_PATH_BYTES_MAX,
     EmbeddedPostgres,
@@ -119,6 +120,14 @@ async def test_only_its_user_reaches_the_socket(tmp_path: Path) -> None:
         for folder in (server.socket_folder, server.folder):
             assert folder.stat().st_uid == user
             assert folder.stat().st_mode & 0o077 == 0
+
+
+async def test_root_keeps_one_capability(tmp_path: Path) -> None:
+    """Where root starts it, the server can reach files in closed folders and has no other right of root."""
+    async with served(tmp_path / "home") as (_, process):
+        status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff"))
+    assert effective in ([1 << bit for bit in REACHING.values()] if os.geteuid() == 0 else [0])
 
 
 async def test_no_folder_above_is_opened(tmp_path: Path) -> None:
