@@ -132,5 +132,5 @@ def instrument_message(instrument: Instrument) -> marketdata.Instrument:
         base_currency=instrument.base_currency,
         expiry_date=f"{expiry[:4]}-{expiry[4:6]}-{expiry[6:]}" if instrument.expiry_date else "",
         strike_price=format_nano(instrument.strike_nano) if instrument.strike_nano else "",
-        option_right=_RIGHTS.get(instrument.option_right, ""),
+        option_right=_RIGHTS.get(instrument.option_right, instrument.option_right),
     )

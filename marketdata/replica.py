@@ -28,7 +28,7 @@ REBUILD_DELAY_S = 1.0
 SILENT_HEARTBEATS = 3
 """Heartbeats that may be missing before matching counts as away."""
 DRAINING = End(types.REASON_DRAINING, "the server is draining")
-REBUILDING = End(types.REASON_SNAPSHOT_REQUIRED, "the view is built again; begin with a snapshot")
+REBUILDING = End(types.REASON_MATCHING_UNAVAILABLE, "the view is built again from the journal")
 log = get_logger(__name__)
 
 
