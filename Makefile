@@ -104,6 +104,7 @@ clean: ## remove the environment and all caches; keeps the data in .ordergate
 
 environment: $(INSTALLED)
 
+# What has to be built is built with the pinned tools, hence they come first.
 $(LOCKED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "ordergate needs Python 3.11 or newer; '$(PYTHON)' is" \
@@ -114,7 +115,9 @@ $(LOCKED):
 	@echo "making $(VENV) from requirements.lock; this takes a minute or two, once"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@{ $(PY) -m pip install --require-hashes --progress-bar off -r requirements.lock && touch $@; } \
+	@awk '/^[a-z]/ {keep = /^(packaging|setuptools|wheel)==/} keep' requirements.lock >$(VENV)/build-tools.lock
+	@$(PY) -m pip install --quiet --require-hashes -r $(VENV)/build-tools.lock
+	@{ $(PY) -m pip install --require-hashes --no-build-isolation --progress-bar off -r requirements.lock && touch $@; } \
 	  | awk '/^Collecting/ {printf "  %s\n", $$2; fflush()} /^Installing/ {print "  installing"; fflush()}'
 	@test -e $@
 
