@@ -120,11 +120,9 @@ def _explain(system: Stack, terminal: Terminal) -> None:
     terminal.say("")
     for name, place in _places(system):
         terminal.say(f"{name:<11} {place}")
-    next_token = f"{examples.program('ordergate')} token --role trader --account DEMO"
-    terminal.say(
-        f"\nTry it in another terminal. The token is good for {LIFETIME_S_MAX // 60} minutes; the next one comes"
-    )
-    terminal.say(f"from: {next_token}")
+    minutes = LIFETIME_S_MAX // 60
+    terminal.say(f"\nTry it in another terminal. The token is good for {minutes} minutes; another one comes from")
+    terminal.say(f"{examples.program('ordergate')} token --role trader --account DEMO", style="cyan")
     for line in examples.lines(system.settings, system.rest_url, system.token()):
         terminal.say(f"\n{line}", style="cyan")
     terminal.say("")
