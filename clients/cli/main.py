@@ -34,6 +34,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except OrdergateError as error:
             raise Failure(describe(error)) from None
+        except (Failure, click.UsageError):
+            raise
+        except click.ClickException as error:
+            raise Failure(error.message) from None
         except BrokenPipeError:
             raise  # click ends quietly when the reader of a pipe has gone
         except OSError as error:
@@ -105,3 +109,7 @@ for command in (
 def main() -> None:
     """Entry point of the `ordergate` script."""
     cli(prog_name="ordergate")
+
+
+if __name__ == "__main__":
+    main()

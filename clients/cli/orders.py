@@ -240,15 +240,18 @@ async def reports(connection: Connection, resume_after: int | None, count: int |
 def report_line(report: orders.ExecutionReport) -> str:
     """A report on one line: when, what, which order, and what it stands at."""
     what = word(types.ExecType, report.exec_type, "EXEC_TYPE_")
-    side = word(types.Side, report.side, "SIDE_")
-    fill = f" last {report.last_qty}@{report.last_px}" if report.last_qty else ""
-    price = f"@{report.price}" if report.price else ""
-    reason = f" {word(types.Reason, report.reason.code, 'REASON_')}" if report.reason.code else ""
-    return (
-        f"{clock_time(report.transact_time)} seq {report.seq:<8} {what:<9}{reason} {side} {report.qty}{price} "
-        f"{report.symbol} cum {report.cum_qty or 0} leaves {report.leaves_qty or 0}{fill} "
-        f"order {report.order_id or '-'} key {report.cl_ord_id}"
-    )
+    parts = [clock_time(report.transact_time), f"seq {report.seq:<8} {what:<9}"]
+    if report.reason.code:
+        parts.append(word(types.Reason, report.reason.code, "REASON_"))
+    if report.symbol:
+        price = f"@{report.price}" if report.price else ""
+        parts.append(f"{word(types.Side, report.side, 'SIDE_')} {report.qty}{price} {report.symbol}")
+    if report.last_qty:
+        liquidity = word(types.Liquidity, report.liquidity, "LIQUIDITY_").lower()
+        parts.append(f"last {report.last_qty}@{report.last_px} as {liquidity}")
+    if report.order_id:
+        parts.append(f"cum {report.cum_qty} leaves {report.leaves_qty} order {report.order_id}")
+    return " ".join((*parts, f"key {report.cl_ord_id}"))
 
 
 def show_report(connection: Connection, report: orders.ExecutionReport) -> None:

@@ -5,12 +5,14 @@ needs none of them.
 """
 
 import importlib
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from clients.cli import journals
 from clients.cli.connection import Connection, json_option
-from clients.cli.output import write_json
+from clients.cli.output import write_fields, write_json
 from clients.sdk.tokens import TTL_DEFAULT_S, DevKeyTokens
 from runtime.tokens import LIFETIME_S_MAX
 
@@ -56,10 +58,17 @@ def token(connection: Connection, roles: tuple[str, ...], accounts: tuple[str, .
 
 
 @click.command("replay")
-@click.option("--verify", is_flag=True, required=True, help="Derive every event again and compare.")
-@click.option("--journal", type=click.Path(path_type=Path, file_okay=False), help="The journal's folder.")
+@click.option("--verify", is_flag=True, required=True, expose_value=False, help="Derive every event again and compare.")
+@click.option("--journal", type=click.Path(path_type=Path, file_okay=False, exists=True), help="The journal's folder.")
 @json_option
 @click.pass_obj
-def replay(connection: Connection, verify: bool, journal: Path | None) -> None:
-    """Proves offline that the journal's commands give the journal's events."""
-    raise NotImplementedError
+def replay(connection: Connection, journal: Path | None) -> None:
+    """Proves offline that the journal's commands give the journal's events, and prints the state hash."""
+    folder = journal or connection.settings.journal_dir
+    if not any(folder.glob("*")):
+        raise click.ClickException(f"no journal in {folder}")
+    summary = asdict(journals.verify(folder))
+    if connection.as_json:
+        write_json(summary)
+    else:
+        write_fields("Verified: every command gives the recorded events again", summary.items())

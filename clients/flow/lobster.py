@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import PurePath
+from typing import NamedTuple
 
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
@@ -37,8 +38,10 @@ class EventType(IntEnum):
     HALT = 7
 
 
-@dataclass(frozen=True, slots=True)
-class FlowEvent:
+_TYPES = {str(kind.value): kind for kind in EventType}
+
+
+class FlowEvent(NamedTuple):
     """One line of the file.
 
     Attributes:
@@ -85,7 +88,9 @@ def _event(line: str) -> FlowEvent:
     time, kind, order_id, qty, price, direction = fields[:_FIELDS]
     if direction not in ("1", "-1"):
         raise ValueError(f"direction is 1 or -1, not {direction[:20]!r}")
-    return FlowEvent(_nanos(time), EventType(int(kind)), order_id, int(qty), int(price), direction == "1")
+    if kind not in _TYPES:
+        raise ValueError(f"type is 1 to {len(_TYPES)}, not {kind[:20]!r}")
+    return FlowEvent(_nanos(time), _TYPES[kind], order_id, int(qty), int(price), direction == "1")
 
 
 def _nanos(text: str) -> int:

@@ -77,6 +77,7 @@ async def run_flow(
         name="flow",
     )
     async with session:
+        tally.start_seq = session.last_seq
         reader = asyncio.create_task(_read(session, tally))
         try:
             began_ns = time.perf_counter_ns()

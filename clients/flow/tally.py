@@ -25,9 +25,11 @@ class Tally:
 
     Args:
         prefix: what every `cl_ord_id` of the run begins with; other reports of the accounts do not count.
+        start_seq: where the run's reports begin; an original answer from before it comes from an earlier run.
     """
 
     prefix: str
+    start_seq: int = 0
     accepted: int = 0
     fills: int = 0
     filled_qty: int = 0
@@ -52,7 +54,7 @@ class Tally:
         for reply in frame.replies:
             if reply.WhichOneof("reply") == "refused":
                 self.rejects[reason_name(reply.refused.code)] += 1
-            elif reply.correlation_id in frame.answered:
+            elif reply.original.seq <= self.start_seq:
                 self.repeats += 1
         if frame.answered:
             now_ns, intended_ns = time.perf_counter_ns(), self.intended_ns

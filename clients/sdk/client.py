@@ -180,7 +180,7 @@ class Client:
         accounts: Sequence[str],
         *,
         window: int = WINDOW_DEFAULT,
-        cancel_on_disconnect: bool = True,
+        cancel_on_disconnect: bool | None = None,
         dead_man_timer_ms: int = 0,
         heartbeat_interval_s: int = 0,
         ack_level: entry.AckLevel.ValueType = entry.ACK_LEVEL_ALL,
@@ -192,8 +192,8 @@ class Client:
         Args:
             accounts: whose orders it may send and whose reports it gets.
             window: most commands that may wait for their answer.
-            cancel_on_disconnect: cancel the session's open orders when it ends. A session that shall
-                survive the death of a gateway with its orders in the book turns this off.
+            cancel_on_disconnect: cancel the session's open orders when it ends; None leaves it to the gateway.
+                A session that shall survive the death of a gateway with its orders in the book turns this off.
             dead_man_timer_ms: cancel them too when the client is silent for so long; the session renews the timer.
             heartbeat_interval_s: seconds between heartbeats, 1 to 60.
             ack_level: which reports to send.

@@ -88,7 +88,7 @@ class Session:
         self._key_prefix = uuid4().hex[:20]
         self._tasks: set[asyncio.Task[None]] = set()
         self._undecided_backoff = Backoff(caller.patience.reconnect_s)
-        self._resend_due = False
+        self._undecided: set[int] = set()
         self._heartbeats = 0
         self._last_written = 0
         self.reconnects = 0
@@ -363,6 +363,7 @@ class Session:
         self._buffer.append(SessionFrame(reports, replies, answered))
         self._arrived.set()
         if answered:
+            self._undecided_backoff.succeeded()
             self._answered.set()
 
     def _take_replies(
@@ -373,34 +374,30 @@ class Session:
         for reply in replies:
             number = reply.correlation_id
             if reply.refused.code in _UNDECIDED and self._window.holds(number):
-                self._schedule_resend(call)
+                self._schedule_resend(call, number)
             else:
                 definite.append(reply)
                 if self._window.close(number):
                     answered.append(number)
-        if definite:
-            self._undecided_backoff.succeeded()
         return definite
 
-    def _schedule_resend(self, call: Any) -> None:
-        if not self._resend_due:
-            self._resend_due = True
+    def _schedule_resend(self, call: Any, correlation_id: int) -> None:
+        if not self._undecided:
             task = asyncio.create_task(self._resend_later(call))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._undecided.add(correlation_id)
 
     async def _resend_later(self, call: Any) -> None:
-        """Sends all unanswered commands again after a pause; nothing new overtakes them meanwhile."""
+        """Sends again after a pause what was not decided; nothing new overtakes it meanwhile."""
         async with self._lock:
             delay_s = self._undecided_backoff.next_delay()
+            await asyncio.sleep(delay_s or 0.0)
+            undecided, self._undecided = self._undecided, set()
             if delay_s is None:
                 call.cancel()
-            else:
-                await asyncio.sleep(delay_s)
-                self._resend_due = False
-                if self._call is call:
-                    await self._send_again(call, self._window.begin_resend())
-            self._resend_due = False
+            elif self._call is call:
+                await self._send_again(call, self._window.waiting_among(undecided))
 
     async def _write(self, call: Any, commands: Sequence[entry.SessionCommand]) -> None:
         """Writes a frame; a connection that breaks meanwhile is the reader's affair."""

@@ -5,7 +5,7 @@ by a report or reply with its correlation id, or, for reports replayed after a
 reconnect, which carry none, by the key (`cl_ord_id`) of its request.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
@@ -62,6 +62,10 @@ class Window:
     def holds(self, correlation_id: int) -> bool:
         """Whether the command still waits."""
         return correlation_id in self._waiting
+
+    def waiting_among(self, correlation_ids: Iterable[int]) -> list[entry.SessionCommand]:
+        """The commands with these ids that still wait, in sending order."""
+        return [self._waiting[number] for number in sorted(correlation_ids) if number in self._waiting]
 
     def begin_resend(self) -> list[entry.SessionCommand]:
         """All unanswered commands in sending order; from here on, replayed reports answer them by key too."""
