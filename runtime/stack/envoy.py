@@ -1,0 +1,83 @@
+"""Envoy's configuration for a single machine, made from the one that Kubernetes mounts.
+
+`k8s/base/envoy/envoy.yaml` is the only place where Envoy is configured. What a
+single machine has otherwise is exactly this: the addresses and ports, the path
+of the descriptor set, and no listener for probes, because there the admin
+interface on loopback can be reached. `runtime.stack.programs` calls it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runtime.settings import Server, Settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCE = REPOSITORY / "k8s" / "base" / "envoy" / "envoy.yaml"
+DESCRIPTOR_SET = REPOSITORY / "protos" / "gen" / "ordergate.binpb"
+PUBLIC_SERVERS: tuple[Server, ...] = ("gateway", "marketdata", "compliance")
+"""The servers behind Envoy; each is a cluster of that name."""
+ONLY_IN_KUBERNETES = ("probes", "admin")
+"""The listener for probes and the cluster that it leads to."""
+ADMIN_HOST = "127.0.0.1"
+"""The admin interface can stop Envoy; it is never opened to others, whatever `settings.host` says."""
+
+
+def render(settings: Settings, folder: Path) -> Path:
+    """Writes the configuration for `settings` to `folder`, which is made if need be.
+
+    Args:
+        settings: with real ports and addresses, as `runtime.stack.home.placed` gives them.
+        folder: where it is written, as `envoy.yaml`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        OSError: the source cannot be read or the file not be written.
+    """
+    config = localized(yaml.safe_load(SOURCE.read_text()), settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / SOURCE.name
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    return path
+
+
+def localized(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """`config` with the addresses, ports and paths of this machine; changes it in place."""
+    resources = config["static_resources"]
+    for kind in ("listeners", "clusters"):
+        resources[kind] = [part for part in resources[kind] if part["name"] not in ONLY_IN_KUBERNETES]
+    (public,) = resources["listeners"]
+    clusters = {cluster["name"]: cluster for cluster in resources["clusters"]}
+    _place(config["admin"]["address"], ADMIN_HOST, settings.envoy_admin_port)
+    _place(public["address"], settings.host, settings.envoy_port)
+    for server in PUBLIC_SERVERS:
+        host, _, port = settings.address(server).rpartition(":")
+        _place(_endpoint(clusters[server]), host.strip("[]"), int(port))
+    for transcoder in transcoders(config):
+        transcoder["proto_descriptor"] = str(DESCRIPTOR_SET)
+    return config
+
+
+def transcoders(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The settings of each transcoder of `config`."""
+    for listener in config["static_resources"]["listeners"]:
+        for chain in listener["filter_chains"]:
+            for manager in chain["filters"]:
+                for http_filter in manager["typed_config"]["http_filters"]:
+                    if http_filter["name"] == "envoy.filters.http.grpc_json_transcoder":
+                        yield http_filter["typed_config"]
+
+
+def _endpoint(cluster: dict[str, Any]) -> dict[str, Any]:
+    (locality,) = cluster["load_assignment"]["endpoints"]
+    (endpoint,) = locality["lb_endpoints"]
+    address: dict[str, Any] = endpoint["endpoint"]["address"]
+    return address
+
+
+def _place(address: dict[str, Any], host: str, port: int) -> None:
+    address["socket_address"] |= {"address": host, "port_value": port}
