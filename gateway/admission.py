@@ -17,6 +17,7 @@ from runtime.errors import Refused
 from runtime.instruments import Instrument, Instruments, parse_positive_nano
 
 CL_ORD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,36}")
+ORDER_ID = re.compile(r"[1-9][0-9]{0,18}")
 LABEL = re.compile(r"[\x21-\x7e]{0,36}")
 ORDER_ID_MAX = 2**63 - 1
 NANO_MAX = 2**63 - 1
@@ -42,7 +43,7 @@ class Admission:
         Raises:
             Refused: SHAPE reasons, with the field.
         """
-        _check_key(order.cl_ord_id, "cl_ord_id")
+        check_key(order.cl_ord_id, "cl_ord_id")
         instrument = self._instruments.require(order.symbol)
         _one_of(order.side, SIDES, types.Side, "side")
         _one_of(order.ord_type, ORD_TYPES, types.OrdType, "ord_type")
@@ -74,7 +75,7 @@ class Admission:
         Raises:
             Refused: SHAPE reasons, with the field.
         """
-        _check_key(request.cl_ord_id, "cl_ord_id")
+        check_key(request.cl_ord_id, "cl_ord_id")
         for field in ("stop_px", "display_qty"):
             if getattr(request, field):
                 raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
@@ -99,7 +100,7 @@ class Admission:
             Refused: SHAPE reasons, with the field.
         """
         if request.cl_ord_id:
-            _check_key(request.cl_ord_id, "cl_ord_id")
+            check_key(request.cl_ord_id, "cl_ord_id")
         body = wire.CancelOrder(
             account=request.account,
             cl_ord_id=request.cl_ord_id,
@@ -125,9 +126,22 @@ def order_id_of(text: str) -> int:
     Raises:
         Refused: it is not one that this venue can have given.
     """
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= ORDER_ID_MAX:
+    if ORDER_ID.fullmatch(text) is None or int(text) > ORDER_ID_MAX:
         raise Refused(types.REASON_FIELD_INVALID, "order_id is not an id of this venue", field="order_id")
     return int(text)
+
+
+def check_key(key: str, field: str) -> None:
+    """Holds a client's key against its form.
+
+    Raises:
+        Refused: it is missing or has another form.
+    """
+    if not key:
+        raise Refused(types.REASON_FIELD_MISSING, f"{field} is missing", field=field)
+    if CL_ORD_ID.fullmatch(key) is None:
+        text = f"{field} must match ^{CL_ORD_ID.pattern}$"
+        raise Refused(types.REASON_FIELD_INVALID, text, field=field)
 
 
 def _nano(text: str, field: str) -> int:
@@ -144,16 +158,8 @@ def _reference(request: entry.ReplaceOrderRequest | entry.CancelOrderRequest) ->
     """The client's key of the order that a request is about; empty when it gives the venue's id."""
     if request.order_id:
         return ""
-    _check_key(request.orig_cl_ord_id, "orig_cl_ord_id")
+    check_key(request.orig_cl_ord_id, "orig_cl_ord_id")
     return request.orig_cl_ord_id
-
-
-def _check_key(key: str, field: str) -> None:
-    if not key:
-        raise Refused(types.REASON_FIELD_MISSING, f"{field} is missing", field=field)
-    if CL_ORD_ID.fullmatch(key) is None:
-        text = f"{field} must match ^{CL_ORD_ID.pattern}$"
-        raise Refused(types.REASON_FIELD_INVALID, text, field=field)
 
 
 def _label(text: str, field: str) -> str:

@@ -17,6 +17,9 @@ from runtime.reasons import reason_name
 REFUSALS = frozenset({types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED})
 _UNLISTED = Instrument("", 0, "", 10**9, 10**9)
 
+# What the core calls otherwise than the contract.
+_PUBLIC_FIELDS = {"qty_lots": "qty", "qty_nano": "qty", "price_ticks": "price", "price_nano": "price"}
+
 _TEXTS: dict[int, str] = {
     types.REASON_ACCOUNT_UNKNOWN: "there is no such account",
     types.REASON_BUYING_POWER: "the account has not enough free cash",
@@ -87,7 +90,8 @@ def report(
 
 def reason_detail(order: wire.OrderEvent, instrument: Instrument) -> types.ReasonDetail:
     """Why an order was refused or ended, with the numbers of a denial as decimals."""
-    detail = types.ReasonDetail(code=order.reason, text=_text(order), field=order.field)
+    field = _PUBLIC_FIELDS.get(order.field, order.field)
+    detail = types.ReasonDetail(code=order.reason, text=_text(order.reason, field), field=field)
     if order.HasField("risk"):
         risk = order.risk
         detail.rule = risk.rule
@@ -179,9 +183,9 @@ def balance_of(state: link.CashState) -> portfolio.Balance:
     )
 
 
-def _text(order: wire.OrderEvent) -> str:
-    text = _TEXTS.get(order.reason) or reason_name(order.reason).replace("_", " ").lower()
-    return f"{text}: {order.field} differs" if order.reason == types.REASON_CL_ORD_ID_CONFLICT else text
+def _text(reason: types.Reason.ValueType, field: str) -> str:
+    text = _TEXTS.get(reason) or reason_name(reason).replace("_", " ").lower()
+    return f"{text}: {field} differs" if reason == types.REASON_CL_ORD_ID_CONFLICT else text
 
 
 def _risk_text(value: int, unit: int, instrument: Instrument) -> str:

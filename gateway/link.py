@@ -100,14 +100,31 @@ class Link:
         self.epoch = 0
         self.up = asyncio.Event()
 
+    def check_up(self) -> None:
+        """Makes sure that matching is there.
+
+        Raises:
+            Refused: it cannot be reached.
+        """
+        if not self.up.is_set():
+            raise _unreachable()
+
+    def check_known(self) -> None:
+        """Makes sure that the instruments are known; from the first link on they are.
+
+        Raises:
+            Refused: there has been no link yet.
+        """
+        if self.last_seq is None:
+            raise _unreachable()
+
     def submit(self, commands: Sequence[bytes], waiter: Waiter, tags: Sequence[int]) -> None:
         """Hands commands over; `waiter` hears the answer to each, with its tag.
 
         Raises:
             Refused: matching cannot be reached, or too many commands wait.
         """
-        if not self.up.is_set():
-            raise Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
+        self.check_up()
         if len(self._pending) + len(commands) > PENDING_COMMANDS_MAX:
             raise Refused(types.REASON_OVERLOADED, "too many commands wait for the matching engine")
         for command, tag in zip(commands, tags, strict=True):
@@ -228,6 +245,10 @@ class Link:
                 self._instruments.learn(event)
         self.last_seq = told[-1].seq
         self._listener(told, self.epoch, durable_unix_ns)
+
+
+def _unreachable() -> Refused:
+    return Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
 
 
 def _why(error: Exception) -> str:

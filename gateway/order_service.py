@@ -17,7 +17,7 @@ from ordergate.orders.v1 import order_entry_pb2_grpc
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from gateway.admission import Admission, order_id_of
+from gateway.admission import Admission, check_key, order_id_of
 from gateway.convert import order_of, refusal, report
 from gateway.link import Link
 from gateway.reports import Reader, Reports
@@ -75,6 +75,7 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
     async def SubmitOrder(self, request: wire.SubmitOrderRequest, context: Any) -> wire.SubmitOrderResponse:
         """Places one order."""
         received_unix_ns = unix_ns()
+        self._link.check_known()
         command = self._admission.new_order(request.order, current_principal().subject, "", received_unix_ns)
         return wire.SubmitOrderResponse(report=await self._carried_out(command))
 
@@ -94,6 +95,9 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         """Looks one order up."""
         if not request.order_id and not request.cl_ord_id:
             raise Refused(types.REASON_FIELD_MISSING, "order_id or cl_ord_id is missing", field="order_id")
+        if request.cl_ord_id:
+            check_key(request.cl_ord_id, "cl_ord_id")
+        _check_account(request.account)
         lookup = link_wire.LookupOrderRequest(
             account=request.account,
             order_id=order_id_of(request.order_id) if request.order_id else 0,
@@ -102,15 +106,17 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         with matching_reached():
             found = await self._link.stub.LookupOrder(lookup)
         if not found.HasField("order"):
-            metadata = {"account": request.account, "order_id": request.order_id, "cl_ord_id": request.cl_ord_id}
+            metadata = {"account": request.account[:40], "order_id": request.order_id, "cl_ord_id": request.cl_ord_id}
             raise Refused(types.REASON_ORDER_UNKNOWN, "there is no such order", metadata=metadata)
         return wire.GetOrderResponse(order=order_of(found.order, self._instruments))
 
     async def ListOrders(self, request: wire.ListOrdersRequest, context: Any) -> wire.ListOrdersResponse:
         """Lists an account's orders."""
+        _check_account(request.account)
         if request.page_size > PAGE_SIZE_MAX:
             raise Refused(types.REASON_FIELD_INVALID, f"a page has at most {PAGE_SIZE_MAX} orders", field="page_size")
         if request.symbol:
+            self._link.check_known()
             self._instruments.require(request.symbol)
         scan = link_wire.ScanOrdersRequest(
             account=request.account,
@@ -129,7 +135,8 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         self, request: wire.StreamExecutionReportsRequest, context: Any
     ) -> AsyncIterator[wire.StreamExecutionReportsResponse]:
         """Streams one account's reports."""
-        self._check_up()
+        _check_account(request.account)
+        self._link.check_up()
         resume_after = request.resume_after if request.HasField("resume_after") else None
         stream = ReportStream(self._stream_id("reports"), request.account, resume_after, self._link, self._reports)
         self._check_resume(resume_after, stream)
@@ -145,7 +152,7 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         if first is None or first.WhichOneof("message") != "logon":
             raise Refused(types.REASON_FIELD_MISSING, "a session begins with a logon", field="logon")
         heartbeat_s = check_logon(first.logon)
-        self._check_up()
+        self._link.check_up()
         subject = current_principal().subject
         session = Session(
             self._stream_id("session"), subject, first.logon, self._link, self._reports, self._instruments
@@ -182,10 +189,6 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         made.sent_unix_ns = unix_ns()
         return made
 
-    def _check_up(self) -> None:
-        if not self._link.up.is_set():
-            raise Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
-
     def _check_resume(self, resume_after: int | None, reader: Reader) -> None:
         if resume_after is not None and resume_after > reader.start_seq:
             text = f"resume_after {resume_after} has not happened; the last event is {reader.start_seq}"
@@ -216,6 +219,12 @@ class matching_reached:  # noqa: N801  # reads as a verb where it is used
         if isinstance(error, grpc.aio.AioRpcError):
             text = "the matching engine cannot be reached at the moment"
             raise Refused(types.REASON_MATCHING_UNAVAILABLE, text) from error
+
+
+def _check_account(account: str) -> None:
+    """Refuses a call without an account, which the authorization lets pass for those who may see every account."""
+    if not account:
+        raise Refused(types.REASON_FIELD_MISSING, "account is missing", field="account")
 
 
 def _end_with(session: Session, reading: asyncio.Task[None]) -> None:

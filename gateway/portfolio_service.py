@@ -24,6 +24,7 @@ class PortfolioService(portfolio_pb2_grpc.PortfolioServiceServicer):
     async def ListPositions(self, request: wire.ListPositionsRequest, context: Any) -> wire.ListPositionsResponse:
         """The positions of an account."""
         if request.symbol:
+            self._link.check_known()
             self._instruments.require(request.symbol)
         ledger = await self._ledger(request.account)
         return wire.ListPositionsResponse(

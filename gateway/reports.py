@@ -94,6 +94,8 @@ class Reports:
         instruments = self._instruments
         handed = 0
         for event in told:
+            if not event.HasField("order"):
+                continue
             for reader in readers.get(event.order.account, ()):
                 correlation = reader.correlation_of(event)
                 reader.offer(report(event, instruments, epoch, durable_unix_ns, correlation))

@@ -47,14 +47,16 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
     orders = OrderEntryService(settings, link, reports, admission, instruments)
     state = HealthService(settings, link)
     health.on_drain(orders.drain)
-    yield [
-        partial(add_OrderEntryServiceServicer_to_server, orders),
-        partial(add_PortfolioServiceServicer_to_server, PortfolioService(link, instruments)),
-        partial(add_HealthServiceServicer_to_server, state),
-    ]
-    linking.cancel()
-    await asyncio.wait([linking])
-    await state.close()
+    try:
+        yield [
+            partial(add_OrderEntryServiceServicer_to_server, orders),
+            partial(add_PortfolioServiceServicer_to_server, PortfolioService(link, instruments)),
+            partial(add_HealthServiceServicer_to_server, state),
+        ]
+    finally:
+        linking.cancel()
+        await asyncio.wait([linking])
+        await state.close()
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from itertools import islice
 
 from ordergate.matching.v1 import events_pb2 as events
 from ordergate.orders.v1 import order_entry_pb2 as wire
@@ -29,6 +28,7 @@ FRAME_COMMANDS_MAX = 1_024
 FRAME_REPORTS_MAX = 2_048
 WINDOW_COMMANDS_MAX = 16_384
 ACCOUNTS_MAX = 64
+SESSION_NAME_MAX = 36
 HEARTBEAT_S_MIN, HEARTBEAT_S_DEFAULT, HEARTBEAT_S_MAX = 1, 5, 60
 RETRY_DELAY_MS = 500
 
@@ -60,8 +60,7 @@ class Session(Reader):
     def answered(self, tag: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears from the link what became of the command with correlation id `tag`."""
         self._unanswered -= 1
-        if self._unanswered < WINDOW_COMMANDS_MAX:
-            self._room.set()
+        self._make_room()
         if event is not None and not repeated:
             self._direct[event.seq] = tag
             return
@@ -123,11 +122,10 @@ class Session(Reader):
                     continue
             replies, self._replies = self._replies, []
             taken = self.take()
-            for begin in range(0, max(1, len(taken)), FRAME_REPORTS_MAX):
-                part = list(islice(taken, begin, begin + FRAME_REPORTS_MAX))
-                if part or replies:
-                    yield self._frame(part, replies)
-                    replies = []
+            for begin in range(0, max(len(taken), len(replies)), FRAME_REPORTS_MAX):
+                end = begin + FRAME_REPORTS_MAX
+                yield self._frame(taken[begin:end], replies[begin:end])
+            self._make_room()
             if self.too_slow:
                 self.finish(types.REASON_SLOW_CONSUMER, "the session did not take its reports fast enough")
             if self.end is not None and not self._is_idle() and not (self.reports or self._replies):
@@ -144,8 +142,7 @@ class Session(Reader):
     def _hand_over(self, frame: wire.CommandFrame, admission: Admission, received_unix_ns: int) -> None:
         if len(frame.commands) > FRAME_COMMANDS_MAX:
             text = f"a frame has at most {FRAME_COMMANDS_MAX} commands, this one has {len(frame.commands)}"
-            self._refuse_all(frame, Refused(types.REASON_MESSAGE_TOO_LARGE, text, field="commands"))
-            return
+            raise Refused(types.REASON_MESSAGE_TOO_LARGE, text, field="commands")
         encoded: list[bytes] = []
         tags: list[int] = []
         for command in frame.commands:
@@ -163,10 +160,11 @@ class Session(Reader):
                 self._reply(_refusal(tag, refused))
             return
         self._unanswered += len(encoded)
-        if self._unanswered >= WINDOW_COMMANDS_MAX:
-            self._room.clear()
+        self._make_room()
 
     def _encode(self, command: wire.SessionCommand, admission: Admission, received_unix_ns: int) -> bytes:
+        if not command.correlation_id:
+            raise Refused(types.REASON_FIELD_MISSING, "correlation_id is missing", field="correlation_id")
         kind = command.WhichOneof("command")
         if kind == "submit":
             self._bind(command.submit)
@@ -189,13 +187,17 @@ class Session(Reader):
             text = f"the session is not bound to account {request.account[:40]!r}"
             raise Refused(types.REASON_ACCOUNT_NOT_ALLOWED, text, field="account")
 
-    def _refuse_all(self, frame: wire.CommandFrame, refused: Refused) -> None:
-        for command in frame.commands:
-            self._reply(_refusal(command.correlation_id, refused))
-
     def _reply(self, reply: wire.CommandReply) -> None:
         self._replies.append(reply)
+        self._make_room()
         self.news.set()
+
+    def _make_room(self) -> None:
+        """Lets the client's next frame in only while few commands wait for an answer, or answers for the client."""
+        if self._unanswered + len(self._replies) < WINDOW_COMMANDS_MAX:
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _accepted(self, heartbeat_s: float) -> wire.OrderSessionResponse:
         accepted = wire.LogonAccepted(
@@ -255,6 +257,11 @@ def check_logon(logon: wire.Logon) -> int:
     if logon.cancel_on_disconnect or logon.dead_man_timer_ms:
         field = "logon.cancel_on_disconnect" if logon.cancel_on_disconnect else "logon.dead_man_timer_ms"
         raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
+    if logon.ack_level not in wire.AckLevel.values():
+        raise Refused(types.REASON_ENUM_UNKNOWN, f"ack_level {logon.ack_level} is not known", field="logon.ack_level")
+    if len(logon.session_name) > SESSION_NAME_MAX:
+        text = f"a session's name has at most {SESSION_NAME_MAX} characters"
+        raise Refused(types.REASON_FIELD_INVALID, text, field="logon.session_name")
     heartbeat_s = logon.heartbeat_interval_s or HEARTBEAT_S_DEFAULT
     if not HEARTBEAT_S_MIN <= heartbeat_s <= HEARTBEAT_S_MAX:
         text = f"heartbeats come every {HEARTBEAT_S_MIN} to {HEARTBEAT_S_MAX} seconds"

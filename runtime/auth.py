@@ -134,7 +134,7 @@ class Verifier:
             return _principal(claims, kid)
         except jwt.ExpiredSignatureError:
             raise Refused(types.REASON_TOKEN_EXPIRED, "the token has expired") from None
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise Refused(types.REASON_TOKEN_INVALID, f"the token is not valid: {_why(error)}") from None
 
 
@@ -166,13 +166,17 @@ def bind_account(rule: auth.Authorization, principal: Principal, request: Messag
     An empty account is filled in when the token is bound to exactly one.
 
     Raises:
-        Refused: the token is not bound to an account of the request, or none is named.
+        Refused: the token is not bound to an account of the request, none is named, or
+            the message that names it is missing.
     """
     if not rule.account_field or rule.access != auth.ACCESS_ROLES:
         return
     *parents, field = rule.account_field.split(".")
     holder: Any = request
     for parent in parents:
+        if not holder.HasField(parent):
+            # Filling in the account would bring a message into being that the caller never sent.
+            raise Refused(types.REASON_FIELD_MISSING, f"{parent} is missing", field=parent)
         holder = getattr(holder, parent)
     given = getattr(holder, field)
     if not given:
@@ -206,12 +210,19 @@ def role_name(role: int) -> str:
 def _principal(claims: dict[str, Any], kid: str) -> Principal:
     if claims["exp"] - claims["iat"] > LIFETIME_S_MAX:
         raise ValueError(f"it lives longer than {LIFETIME_S_MAX} seconds")
-    roles = frozenset(int(auth.Role.Value(f"ROLE_{str(role).upper()}")) for role in claims.get("roles", ()))
-    accounts = tuple(str(account) for account in claims.get("accounts", ()))
+    roles = frozenset(int(auth.Role.Value(f"ROLE_{role.upper()}")) for role in _texts(claims, "roles"))
+    accounts = tuple(_texts(claims, "accounts"))
     is_service = kid == SERVICE_KID
     if is_service and (roles or accounts):
         raise ValueError("a service has no roles and no accounts")
     return Principal(str(claims["sub"]), roles, accounts, is_service, float(claims["exp"]))
+
+
+def _texts(claims: dict[str, Any], name: str) -> list[str]:
+    given = claims.get(name, [])
+    if not isinstance(given, list) or not all(isinstance(item, str) and item for item in given):
+        raise ValueError(f"its {name} are not a list of names")
+    return given
 
 
 def _read_keys(path: Path) -> dict[str | None, Any]:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 from ordergate.auth.v1 import auth_pb2 as auth
 from ordergate.types.v1 import types_pb2 as types
@@ -64,7 +64,7 @@ class Guard(grpc.aio.ServerInterceptor):
     def _guarded(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         call = _GuardedMethod(method, handler, self._verifier, self._default_deadline_s)
         serializers = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": _Readable(handler.request_deserializer),
             "response_serializer": handler.response_serializer,
         }
         if handler.request_streaming and handler.response_streaming:
@@ -74,6 +74,23 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
             raise TypeError(f"{method}: client streaming is not served")
         return grpc.unary_unary_rpc_method_handler(call.unary_unary, **serializers)
+
+
+class _Unreadable:
+    """Stands for a request whose bytes are not a message: gRPC itself would answer UNKNOWN."""
+
+
+class _Readable:
+    """Deserializes a method's requests; bytes that are none become `_Unreadable`."""
+
+    def __init__(self, deserializer: Callable[[bytes], Message]) -> None:
+        self._deserializer = deserializer
+
+    def __call__(self, data: bytes) -> Message | _Unreadable:
+        try:
+            return self._deserializer(data)
+        except DecodeError:
+            return _Unreadable()
 
 
 class _GuardedMethod:
@@ -94,37 +111,39 @@ class _GuardedMethod:
         self._handling = metrics.handling.labels(*self._labels)
         self._handled_ok = metrics.handled.labels(*self._labels, "OK")
 
-    async def unary_unary(self, request: Message, context: Context) -> Message:
+    async def unary_unary(self, request: Message | _Unreadable, context: Context) -> Message:
         """A unary call, within its deadline or the default one."""
         began = self._begin()
         try:
-            self._admit(context, request)
+            message = self._admit(context, request)
             deadline_s = None if context.time_remaining() is not None else self._default_deadline_s
             async with asyncio.timeout(deadline_s):
-                response: Message = await self._behavior(request, context)
+                response: Message = await self._behavior(message, context)
         except BaseException as error:
             raise await self._failed(error, context, began) from None
         self._sent.inc()
         self._end(began)
         return response
 
-    async def unary_stream(self, request: Message, context: Context) -> AsyncIterator[Message]:
+    async def unary_stream(self, request: Message | _Unreadable, context: Context) -> AsyncIterator[Message]:
         """A server stream."""
         began = self._begin()
         try:
-            self._admit(context, request)
-            async for response in self._behavior(request, context):
+            message = self._admit(context, request)
+            async for response in self._behavior(message, context):
                 self._sent.inc()
                 yield response
         except BaseException as error:
             raise await self._failed(error, context, began) from None
         self._end(began)
 
-    async def stream_stream(self, requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+    async def stream_stream(
+        self, requests: AsyncIterator[Message | _Unreadable], context: Context
+    ) -> AsyncIterator[Message]:
         """A bidirectional stream; the accounts of its first message are held against the token."""
         began = self._begin()
         try:
-            self._admit(context, None)
+            self._authorize(context)
             async for response in self._behavior(self._bound(requests), context):
                 self._sent.inc()
                 yield response
@@ -132,32 +151,37 @@ class _GuardedMethod:
             raise await self._failed(error, context, began) from None
         self._end(began)
 
-    async def _bound(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async def _bound(self, requests: AsyncIterator[Message | _Unreadable]) -> AsyncIterator[Message]:
         first = True
         async for request in requests:
-            self._received.inc()
-            _limit_size(request)
-            if first and self._rule is not None:
-                bind_account(self._rule, current_principal(), request)
+            yield self._taken(request, bind=first)
             first = False
-            yield request
 
     def _begin(self) -> float:
         self._started.inc()
         return time.perf_counter()
 
-    def _admit(self, context: Context, request: Message | None) -> None:
+    def _admit(self, context: Context, request: Message | _Unreadable) -> Message:
+        self._authorize(context)
+        return self._taken(request, bind=True)
+
+    def _authorize(self, context: Context) -> None:
         rule = self._rule
         principal = ANYONE
         if rule is not None and rule.access != auth.ACCESS_OPEN:
             principal = self._verifier.principal(_authorization(context), time.time())
         authorize(rule, principal)
         set_principal(principal)
-        if request is not None:
-            self._received.inc()
-            _limit_size(request)
-            if rule is not None:
-                bind_account(rule, principal, request)
+
+    def _taken(self, request: Message | _Unreadable, *, bind: bool) -> Message:
+        """The request, which could be read, is not too large and names no account of others."""
+        self._received.inc()
+        if isinstance(request, _Unreadable):
+            raise Refused(types.REASON_FIELD_INVALID, "the request is not a message of this method")
+        _limit_size(request)
+        if bind and self._rule is not None:
+            bind_account(self._rule, current_principal(), request)
+        return request
 
     def _end(self, began: float) -> None:
         self._handled_ok.inc()

@@ -40,6 +40,7 @@ class Health:
         self.servicer = grpc_health.aio.HealthServicer()
         self._services: tuple[str, ...] = ("",)
         self._serving = False
+        self._draining = False
         self._detail = "starting"
         self._changes: set[asyncio.Task[None]] = set()
         self._on_drain: list[Callable[[], None]] = []
@@ -60,7 +61,9 @@ class Health:
         await self._publish()
 
     def set(self, serving: bool, detail: str = "") -> None:
-        """Says whether the server takes calls, and why not."""
+        """Says whether the server takes calls, and why not; without effect on one that drains."""
+        if self._draining:
+            return
         if serving != self._serving or detail != self._detail:
             log.info("health", serving=serving, detail=detail)
         self._serving, self._detail = serving, detail
@@ -74,7 +77,7 @@ class Health:
 
     async def drain(self) -> None:
         """Says that the server is about to end; nothing turns it back."""
-        self._serving, self._detail = False, "draining"
+        self._draining, self._serving, self._detail = True, False, "draining"
         await self.servicer.enter_graceful_shutdown()
         for end_streams in self._on_drain:
             end_streams()
