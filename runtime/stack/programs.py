@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runtime.settings import Server, Settings
+from runtime.stack import envoy
 from runtime.stack.home import environment
 from runtime.stack.processes import Program
 
@@ -50,16 +51,13 @@ def market_maker(settings: Settings) -> Program:
 
 def proxy(settings: Settings) -> Program:
     """Envoy, healthy when its listeners are up."""
-    from runtime.stack import envoy  # noqa: PLC0415
-
     config = envoy.render(settings, settings.home / "envoy")
-    host = settings.address("gateway").rpartition(":")[0]
     return Program(
         name="envoy",
         # Hot restart would tie all Envoys of a machine together through shared memory.
         command=[str(Path(sys.executable).with_name("envoy")), "-c", str(config), "--disable-hot-restart"],
         log=log_file(settings, "envoy"),
-        ready=partial(answers_ok, host, settings.envoy_admin_port, "/ready"),
+        ready=partial(answers_ok, envoy.ADMIN_HOST, settings.envoy_admin_port, "/ready"),
     )
 
 
