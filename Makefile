@@ -69,8 +69,9 @@ breaking: $(INSTALLED)
 	[ -n "$$base" ] || base=$$(git describe --tags --abbrev=0 2>/dev/null); \
 	[ -n "$$base" ] || base=$$(git merge-base HEAD origin/main 2>/dev/null); \
 	[ -n "$$base" ] && [ "$$base" != "$$head" ] || base=$$(git rev-parse -q --verify HEAD~1 2>/dev/null); \
-	if git show "$$base:protos/gen/ordergate.binpb" >.build/contracts-before.binpb 2>/dev/null; then \
+	if [ -n "$$base" ] && git show "$$base:protos/gen/ordergate.binpb" >.build/all-before.binpb 2>/dev/null; then \
 	  echo "check: contracts unbroken since $$(git describe --always "$$base")"; \
+	  $(BIN)/buf build .build/all-before.binpb --path ordergate -o .build/contracts-before.binpb && \
 	  $(BIN)/buf build -o .build/contracts-now.binpb && \
 	  $(BIN)/buf breaking .build/contracts-now.binpb --against .build/contracts-before.binpb; \
 	elif [ -n "$(BREAKING_BASE)" ]; then \
