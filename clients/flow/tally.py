@@ -13,7 +13,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from clients.sdk.errors import reason_name
-from clients.sdk.session import SessionFrame
+from clients.sdk.inbox import SessionFrame
 
 PERCENTILES = (("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999), ("max", 1000))
 """Names, and ranks in thousandths."""

@@ -18,7 +18,8 @@ from clients.sdk.errors import (
     Unauthenticated,
     Unavailable,
 )
-from clients.sdk.session import Session, SessionFrame
+from clients.sdk.inbox import SessionFrame
+from clients.sdk.session import Session
 from clients.sdk.tokens import DevKeyTokens, TokenProvider, static_token
 
 __all__ = [

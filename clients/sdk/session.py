@@ -10,19 +10,18 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
-from ordergate.types.v1 import types_pb2 as types
 
 from clients.sdk import errors, wire
 from clients.sdk.backoff import Backoff
 from clients.sdk.calls import Caller, bearer
 from clients.sdk.chain import Chain, ChainBroken
+from clients.sdk.inbox import Inbox, SessionFrame
 from clients.sdk.streams import HEARTBEATS_MISSED_MAX, SAME_GAP_MAX, end_error, gap_error, may_reconnect
 from clients.sdk.window import Window
 
@@ -33,31 +32,6 @@ BUFFERED_FRAMES_MAX = 1024
 LOGOUT_S = 2.0
 RENEWALS_PER_TIMER = 3
 
-# Refusals after which the same command is sent again: it was not decided.
-_UNDECIDED = frozenset(
-    {
-        types.REASON_MATCHING_UNAVAILABLE,
-        types.REASON_OUTCOME_UNKNOWN,
-        types.REASON_DRAINING,
-        types.REASON_DEADLINE,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFrame:
-    """What one message of the gateway brought.
-
-    Attributes:
-        reports: new execution reports, in sequence.
-        replies: definite answers outside the sequence.
-        answered: correlation ids of the commands that this message answers for the first time.
-    """
-
-    reports: Sequence[orders.ExecutionReport]
-    replies: Sequence[entry.CommandReply]
-    answered: Sequence[int]
-
 
 class Session:
     """An order session; made by `Client.session`, used as an async context manager.
@@ -67,7 +41,6 @@ class Session:
     Attributes:
         reconnects: how often the connection was made anew.
         resent: how many commands were sent again.
-        epoch: incarnation of the matching server, as last heard.
     """
 
     def __init__(self, caller: Caller, method: Any, logon: entry.Logon, *, window: int = WINDOW_DEFAULT) -> None:
@@ -76,6 +49,7 @@ class Session:
         self._logon = logon
         self._window = Window(window)
         self._chain = Chain(logon.resume_after if logon.HasField("resume_after") else None)
+        self._inbox = Inbox(self._window, self._chain)
         self._lock = asyncio.Lock()
         self._call: Any = None
         self._buffer: deque[SessionFrame] = deque()
@@ -89,11 +63,11 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._undecided_backoff = Backoff(caller.patience.reconnect_s)
         self._undecided: set[int] = set()
+        self._resending = False
         self._heartbeats = 0
         self._last_written = 0
         self.reconnects = 0
         self.resent = 0
-        self.epoch = 0
 
     async def __aenter__(self) -> Self:
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,6 +88,11 @@ class Session:
     def last_seq(self) -> int:
         """Sequence of the last report that has arrived; `resume_after` of a session that shall follow."""
         return self._chain.position or 0
+
+    @property
+    def epoch(self) -> int:
+        """Incarnation of the matching server, as last heard."""
+        return self._inbox.epoch
 
     @property
     def unanswered(self) -> int:
@@ -273,16 +252,13 @@ class Session:
         try:
             interval_s = await self._log_on(call)
             backoff.succeeded(self._caller.patience.reconnect_s)
-            if started.done():
-                self.reconnects += 1
-            else:
-                started.set_result(None)
-            tasks.append(asyncio.create_task(self._take_over(call)))
+            tasks.append(asyncio.create_task(self._take_over(call, started)))
             if self._logon.dead_man_timer_ms:
                 tasks.append(asyncio.create_task(self._renew_timer(call)))
             await self._read_all(call, HEARTBEATS_MISSED_MAX * interval_s)
         finally:
             self._call = None
+            self._answered.set()
             call.cancel()
             for task in tasks:
                 task.cancel()
@@ -300,22 +276,48 @@ class Session:
         if message.WhichOneof("message") == "end":
             raise end_error(message.end)
         accepted = message.logon
-        self.epoch = max(self.epoch, message.epoch)
-        self._chain.begin(accepted.resume_after)
+        self._inbox.accept(message)
         self._frame_max = accepted.max_frame_commands or FRAME_COMMANDS_DEFAULT
         return accepted.heartbeat_interval_s or 1
 
-    async def _take_over(self, call: Any) -> None:
+    async def _take_over(self, call: Any, started: "asyncio.Future[None]") -> None:
         """Sends again what has no answer, then lets new commands use the connection."""
         async with self._lock:
-            await self._send_again(call, self._window.begin_resend())
+            self._undecided = {command.correlation_id for command in self._window.begin_resend()}
+            self._resending = True
             self._call = call
+            if started.done():
+                self.reconnects += 1
+            else:
+                started.set_result(None)
+            await self._send_undecided(call, 0.0)
 
-    async def _send_again(self, call: Any, commands: Sequence[entry.SessionCommand]) -> None:
-        for begin in range(0, len(commands), self._frame_max):
-            chunk = commands[begin : begin + self._frame_max]
-            self.resent += sum(command.correlation_id <= self._last_written for command in chunk)
+    async def _send_undecided(self, call: Any, delay_s: float | None) -> None:
+        """Sends what was not decided, each frame once the one before is decided; the caller holds the lock.
+
+        A frame that overtook a refused one would change the order of the commands.
+        """
+        while self._undecided and delay_s is not None and self._call is call:
+            await asyncio.sleep(delay_s)
+            chunk = self._window.waiting_among(self._undecided)[: self._frame_max]
+            if not chunk:
+                break
+            numbers = {command.correlation_id for command in chunk}
+            self._undecided -= numbers
+            self.resent += sum(number <= self._last_written for number in numbers)
             await self._write(call, chunk)
+            while self._call is call and any(self._is_open(number) for number in numbers):
+                await self._next_answer()
+            refused = not numbers.isdisjoint(self._undecided)
+            delay_s = self._undecided_backoff.next_delay() if refused else 0.0
+        self._undecided.clear()
+        self._resending = False
+        if delay_s is None:
+            call.cancel()
+
+    def _is_open(self, correlation_id: int) -> bool:
+        """Whether neither an answer nor a refusal to decide has come."""
+        return correlation_id not in self._undecided and self._window.holds(correlation_id)
 
     async def _renew_timer(self, call: Any) -> None:
         every_s = self._logon.dead_man_timer_ms / 1000 / RENEWALS_PER_TIMER
@@ -346,58 +348,29 @@ class Session:
                 raise end_error(message.end)
 
     def _take_frame(self, message: entry.OrderSessionResponse, call: Any) -> None:
-        window, frame = self._window, message.frame
-        held = self._chain.position or 0
-        reports = list(frame.reports)
-        if reports:
-            self._chain.advance(message.prev_seq, message.seq)
-            if reports[0].seq <= held:
-                reports = [report for report in reports if report.seq > held]
-        else:
-            self._chain.confirm(message.seq)
-        answered = [number for report in reports if (number := window.answered_by(report))]
-        replies = list(frame.replies)
-        if replies:
-            replies = self._take_replies(replies, answered, call)
-        self.epoch = max(self.epoch, message.epoch)
-        self._buffer.append(SessionFrame(reports, replies, answered))
+        frame, undecided = self._inbox.take(message)
+        if undecided:
+            self._schedule_resend(call, undecided)
+        self._buffer.append(frame)
         self._arrived.set()
-        if answered:
+        if frame.answered:
             self._undecided_backoff.succeeded()
             self._answered.set()
 
-    def _take_replies(
-        self, replies: Sequence[entry.CommandReply], answered: list[int], call: Any
-    ) -> list[entry.CommandReply]:
-        """The definite ones among the replies; a command that was not decided is sent again."""
-        definite = []
-        for reply in replies:
-            number = reply.correlation_id
-            if reply.refused.code in _UNDECIDED and self._window.holds(number):
-                self._schedule_resend(call, number)
-            else:
-                definite.append(reply)
-                if self._window.close(number):
-                    answered.append(number)
-        return definite
-
-    def _schedule_resend(self, call: Any, correlation_id: int) -> None:
-        if not self._undecided:
+    def _schedule_resend(self, call: Any, undecided: Sequence[int]) -> None:
+        if not self._resending:
+            self._resending = True
             task = asyncio.create_task(self._resend_later(call))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        self._undecided.add(correlation_id)
+        self._undecided.update(undecided)
+        self._answered.set()
 
     async def _resend_later(self, call: Any) -> None:
         """Sends again after a pause what was not decided; nothing new overtakes it meanwhile."""
         async with self._lock:
-            delay_s = self._undecided_backoff.next_delay()
-            await asyncio.sleep(delay_s or 0.0)
-            undecided, self._undecided = self._undecided, set()
-            if delay_s is None:
-                call.cancel()
-            elif self._call is call:
-                await self._send_again(call, self._window.waiting_among(undecided))
+            if self._call is call:
+                await self._send_undecided(call, self._undecided_backoff.next_delay())
 
     async def _write(self, call: Any, commands: Sequence[entry.SessionCommand]) -> None:
         """Writes a frame; a connection that breaks meanwhile is the reader's affair."""

@@ -16,7 +16,8 @@ from clients.sdk import errors
 from clients.sdk import session as session_module
 from clients.sdk.calls import Patience
 from clients.sdk.client import Client
-from clients.sdk.session import Session, SessionFrame
+from clients.sdk.inbox import SessionFrame
+from clients.sdk.session import Session
 
 if TYPE_CHECKING:
     from tests.unit.clients.conftest import ScriptedGateway, SessionLine
@@ -244,6 +245,37 @@ async def test_a_command_that_was_not_decided_is_sent_again(gateway: ScriptedGat
     assert replies == []
 
 
+async def test_nothing_overtakes_a_command_that_was_not_decided(gateway: ScriptedGateway, client: Client) -> None:
+    """Once matching is back the refused frames go out one by one: the next only when the one before is decided."""
+    carried_out: list[str] = []
+    detail = types.ReasonDetail(code=types.REASON_MATCHING_UNAVAILABLE)
+
+    async def comes_back(line: SessionLine) -> None:
+        await line.log_on()
+        await line.answer(await line.commands())
+        refused = 0
+        while len(carried_out) < 12:
+            commands = await line.commands()
+            if refused < 12:
+                refused += len(commands)
+                await line.reply(
+                    *(entry.CommandReply(correlation_id=c.correlation_id, refused=detail) for c in commands)
+                )
+            else:
+                carried_out.extend(keys_of(list(commands)))
+                await line.answer(commands)
+        await line.until_left()
+
+    keys = [f"k{number}" for number in range(12)]
+    gateway.sessions = [comes_back]
+    async with client.session(["A"]) as session, asyncio.timeout(10):
+        await session.send(submits("first"))
+        await session.drained()
+        await session.send(submits(*keys))
+        await session.drained()
+    assert carried_out == keys
+
+
 async def test_a_definite_refusal_is_an_answer(gateway: ScriptedGateway, client: Client) -> None:
     """A command that the gateway refuses for its form is closed and given out with its reason."""
 
@@ -270,6 +302,7 @@ async def test_the_window_holds_senders_back(gateway: ScriptedGateway, client: C
     async def counts(line: SessionLine) -> None:
         nonlocal unanswered_max
         await line.log_on()
+        await line.answer(await line.commands())
         waiting: list[entry.SessionCommand] = []
         for _ in range(2):
             while len(waiting) < 6:
@@ -281,6 +314,8 @@ async def test_the_window_holds_senders_back(gateway: ScriptedGateway, client: C
 
     gateway.sessions = [counts]
     async with client.session(["A"], window=6) as session, asyncio.timeout(10):
+        await session.send(submits("first"))
+        await session.drained()
         await session.send(submits(*(f"k{number}" for number in range(12))))
         await session.drained()
     assert unanswered_max == 6
@@ -312,12 +347,14 @@ async def test_every_request_gets_a_key(gateway: ScriptedGateway, client: Client
     async def records(line: SessionLine) -> None:
         await line.log_on()
         seen.extend(await line.commands())
+        await line.answer(seen)
         await line.until_left()
 
     gateway.sessions = [records]
     async with client.session(["A"]) as session, asyncio.timeout(10):
         cancel = entry.SessionCommand(cancel=entry.CancelOrderRequest(account="A", order_id="1"))
         await session.send([*submits(""), cancel, *submits("mine")])
+        await session.drained()
     keys = [seen[0].submit.cl_ord_id, seen[1].cancel.cl_ord_id]
     assert all(0 < len(key) <= 36 for key in keys)
     assert keys[0] != keys[1]

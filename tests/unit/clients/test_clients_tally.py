@@ -8,7 +8,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from clients.flow.tally import Tally
-from clients.sdk.session import SessionFrame
+from clients.sdk.inbox import SessionFrame
 
 
 def frame(*reports: orders.ExecutionReport, answered: tuple[int, ...] = ()) -> SessionFrame:
