@@ -60,8 +60,10 @@ def replace_order(venue: Venue, command: ReplaceOrder) -> None:
     qty_lots, qty_rest = divmod(command.qty_nano, instrument.lot_size_nano)
     price_ticks, price_rest = divmod(command.price_nano, instrument.tick_size_nano)
     qty_lots, price_ticks = qty_lots or order.qty_lots, price_ticks or order.price_ticks
-    if qty_rest or price_rest:
-        denial: risk.Denial | None = _off_grid(qty_rest)
+    if not command.cl_ord_id:
+        denial: risk.Denial | None = risk.Denial(Reason.FIELD_MISSING, field="cl_ord_id")
+    elif qty_rest or price_rest:
+        denial = _off_grid(qty_rest)
     else:
         denial = _replace_shape(order, qty_lots, price_ticks) or risk.check_replace(order, qty_lots, price_ticks)
     if denial is not None:
