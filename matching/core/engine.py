@@ -20,7 +20,7 @@ from matching.core.commands import (
     OpenAccount,
     ReplaceOrder,
 )
-from matching.core.events import CashAdjusted, Event, PositionAdjusted, Replay
+from matching.core.events import Event, Replay
 from matching.core.keys import differing_field
 from matching.core.ledger import Account
 from matching.core.orders import Order
@@ -71,7 +71,7 @@ class Engine:
                 venue.begin(now_unix_ns, command.actor, command.received_unix_ns)
                 trading.conflict(venue, account, body, original)
                 return venue.events
-        elif isinstance(body, (AdjustCash, AdjustPosition)) and (made := self._adjustment(body)) is not None:
+        elif (made := administration.original(venue, body)) is not None:
             return Replay(made)
         venue.begin(now_unix_ns, command.actor, command.received_unix_ns)
         _HANDLERS[type(body)](venue, body)
@@ -112,13 +112,6 @@ class Engine:
             if not before_order_id or order_id < before_order_id
         )
         return [_state(order) for order in islice((o for o in orders if _is_of(o, symbol)), limit)]
-
-    def _adjustment(self, body: AdjustCash | AdjustPosition) -> CashAdjusted | PositionAdjusted | None:
-        account = self.venue.accounts.get(body.account)
-        made = account.adjustments.get(body.request_id) if account is not None else None
-        if made is None or made[0] != body:
-            return None
-        return made[1]
 
 
 def _is_of(order: Order, symbol: str) -> bool:

@@ -20,7 +20,7 @@ class Outcome:
         self.order = order
 
 
-def differing_field(first: Request, second: Request) -> str:
+def differing_field(first: msgspec.Struct, second: msgspec.Struct) -> str:
     """The first field in which two requests with the same key differ; empty when they are the same request."""
     if type(first) is not type(second):
         return "request"

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matching.core.commands import AdjustCash, AdjustPosition
-    from matching.core.events import CashAdjusted, PositionAdjusted
+    from matching.core.events import AccountOpened, CashAdjusted, PositionAdjusted
     from matching.core.keys import Outcome
     from matching.core.orders import Order
 
 MONEY_MICRO_MAX = 2**62
 """Bound of all money of one currency together, in units of 10^-6; keeps every sum within 64 bits."""
+LOTS_MAX = 2**62
+"""Bound of all lots of one instrument together, for the same reason."""
 
 
 class Cash:
@@ -68,10 +70,21 @@ class Position:
 class Account:
     """One account: what it owns, its orders, and the requests it has made."""
 
-    __slots__ = ("account", "account_seq", "adjustments", "cash", "keys", "open_orders", "order_ids", "positions")
+    __slots__ = (
+        "account",
+        "account_seq",
+        "adjustments",
+        "cash",
+        "keys",
+        "open_orders",
+        "opened",
+        "order_ids",
+        "positions",
+    )
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, opened: AccountOpened) -> None:
         self.account = account
+        self.opened = opened
         self.account_seq = 0
         self.cash: dict[str, Cash] = {}
         self.positions: dict[str, Position] = {}

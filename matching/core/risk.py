@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 from matching.core.commands import NewOrder
 from matching.core.events import RiskNumbers
-from matching.core.ledger import MONEY_MICRO_MAX, Account
+from matching.core.ledger import LOTS_MAX, MONEY_MICRO_MAX, Account, Cash, Position
 from matching.core.orders import Order
 from matching.core.venue import Listing
 from matching.core.words import OrdType, Reason, RiskUnit, Side
+
+NO_CASH = Cash()
+NO_POSITION = Position()
+"""What an account has where it has nothing; only ever read."""
 
 
 class Denial(NamedTuple):
@@ -78,7 +82,7 @@ def _value_bound(listing: Listing, command: NewOrder, value_ticks_lots: int) -> 
 
 def _buying_power(account: Account, listing: Listing, value_ticks_lots: int) -> Denial | None:
     """Rule `buying_power`: cash held by open orders may not exceed the cash that is there."""
-    cash = account.cash_in(listing.instrument.currency)
+    cash = account.cash.get(listing.instrument.currency, NO_CASH)
     projected = cash.held_micro + value_ticks_lots * listing.micro_per_tick_lot
     if projected <= cash.cash_micro or value_ticks_lots <= 0:
         return None
@@ -89,9 +93,10 @@ def _buying_power(account: Account, listing: Listing, value_ticks_lots: int) -> 
 
 def _position(account: Account, listing: Listing, qty_lots: int) -> Denial | None:
     """Rule `position`: lots held by open sell orders may not exceed the lots that are there."""
-    position = account.position_in(listing.instrument.symbol)
+    position = account.positions.get(listing.instrument.symbol, NO_POSITION)
     projected = position.held_lots + qty_lots
     if projected <= position.qty_lots or qty_lots <= 0:
         return None
+    projected = min(projected, LOTS_MAX)
     numbers = RiskNumbers("position", RiskUnit.LOTS, position.qty_lots, position.held_lots, projected)
     return Denial(Reason.POSITION_INSUFFICIENT, numbers)

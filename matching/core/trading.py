@@ -3,6 +3,8 @@
 Each entry point takes the venue and one command and writes at least one event.
 """
 
+from operator import attrgetter
+
 from matching.core import risk
 from matching.core.book import Level
 from matching.core.commands import CancelOrder, NewOrder, ReplaceOrder
@@ -108,15 +110,17 @@ def cancel_order(venue: Venue, command: CancelOrder) -> None:
 
 def expire_day_orders(venue: Venue) -> int:
     """Ends every open DAY order, in the order of their ids; gives their number."""
-    expired = 0
-    for account in venue.accounts.values():
-        for order in list(account.open_orders.values()):
-            if order.terms.time_in_force == TimeInForce.DAY:
-                order.listing.book.side(order.is_buy).remove(order)
-                _end(order, OrdStatus.EXPIRED)
-                venue.tell(order, ExecType.EXPIRED, Cause.SYSTEM, reason=Reason.EXPIRED)
-                expired += 1
-    return expired
+    expiring = [
+        order
+        for account in venue.accounts.values()
+        for order in account.open_orders.values()
+        if order.terms.time_in_force == TimeInForce.DAY
+    ]
+    for order in sorted(expiring, key=attrgetter("order_id")):
+        order.listing.book.side(order.is_buy).remove(order)
+        _end(order, OrdStatus.EXPIRED)
+        venue.tell(order, ExecType.EXPIRED, Cause.SYSTEM, reason=Reason.EXPIRED)
+    return len(expiring)
 
 
 def conflict(venue: Venue, account: Account, command: Request, original: Outcome) -> None:
@@ -149,6 +153,8 @@ def _shape(account: Account | None, listing: Listing | None, command: NewOrder) 
         return risk.Denial(Reason.FIELD_MISSING, field="cl_ord_id")
     if command.qty_lots <= 0:
         return risk.Denial(Reason.NOT_POSITIVE, field="qty")
+    if command.price_ticks < 0:
+        return risk.Denial(Reason.NOT_POSITIVE, field="price")
     if (command.price_ticks > 0) != (command.ord_type == OrdType.LIMIT):
         return risk.Denial(Reason.FIELDS_CONFLICT, field="price")
     return None

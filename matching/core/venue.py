@@ -5,8 +5,8 @@ time, between `begin` and the next `begin`.
 """
 
 from matching.core.book import Book
-from matching.core.commands import ListInstrument, NewOrder
-from matching.core.events import Event, OrderEvent, OrderTerms, RiskNumbers
+from matching.core.commands import NewOrder
+from matching.core.events import Event, InstrumentListed, OrderEvent, OrderTerms, RiskNumbers
 from matching.core.ledger import Account
 from matching.core.orders import Order
 from matching.core.words import Cause, ExecType, Liquidity, OrdStatus, Reason, RequestKind
@@ -15,13 +15,18 @@ NO_TERMS = OrderTerms(account="")
 
 
 class Listing:
-    """A listed instrument with its book; one tick on one lot is worth `micro_per_tick_lot`."""
+    """A listed instrument with its book; one tick on one lot is worth `micro_per_tick_lot`.
 
-    __slots__ = ("book", "instrument", "micro_per_tick_lot")
+    `lots` is what all accounts own of it together: trades do not change it.
+    """
 
-    def __init__(self, instrument: ListInstrument, micro_per_tick_lot: int) -> None:
-        self.instrument = instrument
+    __slots__ = ("book", "instrument", "listed", "lots", "micro_per_tick_lot")
+
+    def __init__(self, listed: InstrumentListed, micro_per_tick_lot: int) -> None:
+        self.listed = listed
+        self.instrument = listed.instrument
         self.micro_per_tick_lot = micro_per_tick_lot
+        self.lots = 0
         self.book = Book()
 
 

@@ -75,14 +75,14 @@ class Floor:
 
     def replace(self, first: OrderEvent, qty: int = 0, price: int = 0, **terms: Any) -> list[OrderEvent]:
         """The events of a replace of the order that `first` accepted; in lots and ticks, 0 to keep."""
-        given = {"cl_ord_id": f"key-{next(self._keys)}", "order_id": first.order_id} | terms
+        given: dict[str, Any] = {"cl_ord_id": f"key-{next(self._keys)}", "order_id": first.order_id} | terms
         return self.told(
             commands.ReplaceOrder(first.terms.account, qty_nano=qty * 10**9, price_nano=price * 10**7, **given)
         )
 
     def cancel(self, first: OrderEvent, **terms: Any) -> list[OrderEvent]:
         """The events of a cancel of the order that `first` accepted."""
-        given = {"order_id": first.order_id} | terms
+        given: dict[str, Any] = {"order_id": first.order_id} | terms
         return self.told(commands.CancelOrder(first.terms.account, **given))
 
     def cash(self, account: str) -> Cash:
