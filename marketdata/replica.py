@@ -36,7 +36,6 @@ class Replica:
     """The view, its publisher, and their health."""
 
     def __init__(self, settings: Settings, health: Health) -> None:
-        self.instruments = Instruments()
         self._settings = settings
         self._health = health
         self._ready = False
@@ -45,8 +44,8 @@ class Replica:
         self._build()
 
     def _build(self) -> None:
-        self._publisher = Publisher(self.instruments)
-        self.view = MarketView(self._publisher.market, self.instruments, self._publisher.publish, self._caught_up)
+        publisher = self._publisher = Publisher(Instruments())
+        self.view = MarketView(publisher.market, publisher.instruments, publisher.publish, self._caught_up)
 
     def publisher(self) -> Publisher:
         """What calls read.
@@ -59,6 +58,10 @@ class Replica:
         if not self._ready:
             raise Refused(types.REASON_MATCHING_UNAVAILABLE, "the view has not caught up with the journal yet")
         return self._publisher
+
+    def instruments(self) -> Instruments:
+        """The instruments that are listed now."""
+        return self._publisher.instruments
 
     def reference(self, price: ReferencePrice) -> None:
         """Takes in a reference price."""

@@ -15,7 +15,7 @@ from marketdata import metrics
 from marketdata.market import Market
 from marketdata.trades import Trade
 from runtime.clock import unix_ns
-from runtime.follower import FeedBatch
+from runtime.follower import FeedBatch, FeedGapError
 from runtime.instruments import Instruments
 
 SLICE_EVENTS = 512
@@ -63,7 +63,11 @@ class MarketView:
         return self._market.seq
 
     async def apply(self, batch: FeedBatch) -> None:
-        """Takes in a batch."""
+        """Takes in a batch.
+
+        Raises:
+            FeedGapError: the batch is of another journal than those before it.
+        """
         self._hear(batch.epoch, batch.journal_seq)
         event, since_pause = self._event, 0
         for encoded in batch.events:
@@ -83,6 +87,8 @@ class MarketView:
         self._on_caught_up()
 
     def _hear(self, epoch: int, journal_seq: int) -> None:
+        if epoch < self.epoch:
+            raise FeedGapError(f"epoch {epoch} after epoch {self.epoch}: this is another journal")
         self.epoch = epoch
         self.journal_seq = journal_seq
         self.heard_unix_ns = unix_ns()

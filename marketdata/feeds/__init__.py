@@ -4,11 +4,14 @@ A feed is an async iterator of prices; `marketdata.feeds.runner` runs it, counts
 and restarts it. Another feed is another class with `name` and `prices`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from marketdata.market import ReferencePrice
 from runtime.instruments import Instruments
+
+Registry = Callable[[], Instruments]
+"""Gives the instruments that are listed now; they grow while a feed runs."""
 
 
 class Feed(Protocol):
@@ -19,10 +22,10 @@ class Feed(Protocol):
         """The name that prices carry as their source."""
         ...
 
-    def prices(self, instruments: Instruments) -> AsyncIterator[Sequence[ReferencePrice]]:
+    def prices(self, instruments: Registry) -> AsyncIterator[Sequence[ReferencePrice]]:
         """Prices as they come, those of one moment together.
 
-        `instruments` grows while the feed runs. Whatever this raises is shown
-        in the feed's status, and the feed is started again.
+        Whatever this raises is shown in the feed's status, and the feed is
+        started again.
         """
         ...

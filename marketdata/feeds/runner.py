@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from marketdata import metrics
-from marketdata.feeds import Feed
+from marketdata.feeds import Feed, Registry
 from marketdata.market import ReferencePrice
-from runtime.instruments import Instruments
 from runtime.logs import get_logger
 
 RESTART_DELAY_S = 5.0
@@ -28,7 +27,7 @@ class FeedRunner:
         self._feed = feed
         self._restart_delay_s = restart_delay_s
 
-    async def run(self, instruments: Instruments, publish: Callable[[ReferencePrice], object]) -> NoReturn:
+    async def run(self, instruments: Registry, publish: Callable[[ReferencePrice], object]) -> NoReturn:
         """Hands the feed's prices to `publish`, for ever."""
         while True:
             try:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from random import Random
 
+from marketdata.feeds import Registry
 from marketdata.market import ReferencePrice
 from runtime.clock import unix_ns
 from runtime.decimals import parse_nano
@@ -66,12 +67,12 @@ class SimulationFeed:
         self._interval_s = interval_s
         self._walks: dict[str, Walk] = {}
 
-    async def prices(self, instruments: Instruments) -> AsyncIterator[Sequence[ReferencePrice]]:
+    async def prices(self, instruments: Registry) -> AsyncIterator[Sequence[ReferencePrice]]:
         """One price of each symbol at a time, at even intervals."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
-            yield self.step(instruments, unix_ns())
+            yield self.step(instruments(), unix_ns())
             # A loop that was held up goes on from now instead of catching up.
             due_s = max(due_s + self._interval_s, loop.time())
             await asyncio.sleep(due_s - loop.time())

@@ -1,6 +1,7 @@
 """The marketdata server as people reach it, over the real matching server."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
@@ -422,6 +423,31 @@ async def test_the_view_survives_the_absence_of_matching(venue: Venue) -> None:
     assert health.status == health_pb2.HealthCheckResponse.SERVING
     assert chained(messages)
     assert [messages[0].epoch, messages[-1].epoch] == [1, 2]
+
+
+async def test_another_journal_is_noticed_and_the_view_built_again(venue: Venue) -> None:
+    """A journal whose epoch went back is not the one that was followed: streams end, and the new one is shown."""
+    trader = venue.as_role("trader")
+    await venue.stop_matching()
+    await venue.start_matching()
+    last = await venue.carry_out(venue.limit(SELL, 19010, 7))
+    status = marketdata.GetFeedStatusResponse()
+    while status.as_of_seq < last:
+        status = await venue.stub.GetFeedStatus(marketdata.GetFeedStatusRequest(), metadata=trader)
+    request = marketdata.SubscribeTradesRequest(symbols=["AAPL"])
+    call = venue.stub.SubscribeTrades(request, metadata=trader)
+    await until(call, lambda message: message.HasField("subscribed"))
+    await venue.stop_matching()
+    shutil.rmtree(venue.settings.journal_dir)
+    await venue.start_matching()
+    new = await venue.carry_out(*(venue.limit(BUY, price, 1) for price in (18000, 18001, 18002)))
+    assert new > last
+    end = (await until(call, lambda message: message.HasField("end")))[-1].end
+    assert end.reason == types.REASON_MATCHING_UNAVAILABLE
+    await venue.serving()
+    market = await venue.stub.GetMarketData(marketdata.GetMarketDataRequest(symbols=["AAPL"]), metadata=trader)
+    quote = market.market_data[0].quote
+    assert (quote.bid_px, quote.ask_px, market.as_of_seq) == ("180.02", "", new)
 
 
 async def test_a_restarted_view_is_the_same_again(venue: Venue) -> None:

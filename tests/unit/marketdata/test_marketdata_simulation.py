@@ -9,6 +9,7 @@ import pytest
 import yaml
 from ordergate.matching.v1 import commands_pb2 as commands
 
+from marketdata.feeds import Registry
 from marketdata.feeds.runner import FeedRunner
 from marketdata.feeds.simulation import STARTING_PRICES, SimulationFeed, Walk
 from marketdata.market import ReferencePrice
@@ -92,7 +93,7 @@ class Failing:
         self.runner = FeedRunner(self, restart_delay_s=0.001)
         self.states: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
 
-    async def prices(self, instruments: Instruments) -> AsyncIterator[Sequence[ReferencePrice]]:
+    async def prices(self, instruments: Registry) -> AsyncIterator[Sequence[ReferencePrice]]:
         self.states.put_nowait((self.runner.running, self.runner.error))
         yield [ReferencePrice("AAPL", 1, self.name, 5)]
         asyncio.get_running_loop().call_soon(lambda: self.states.put_nowait((self.runner.running, self.runner.error)))
@@ -103,7 +104,7 @@ async def test_a_feed_that_fails_shows_why_and_is_started_again() -> None:
     """The status holds the error while the feed is down, and the feed comes back by itself."""
     feed = Failing()
     published: list[ReferencePrice] = []
-    task = asyncio.create_task(feed.runner.run(Instruments(), published.append))
+    task = asyncio.create_task(feed.runner.run(Instruments, published.append))
     states = [await feed.states.get() for _ in range(4)]
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -118,7 +119,7 @@ async def test_the_simulation_goes_on_with_what_is_listed_later() -> None:
     published: asyncio.Queue[ReferencePrice] = asyncio.Queue()
     instruments = listed("AAPL")
     runner = FeedRunner(SimulationFeed(7, 0.001))
-    task = asyncio.create_task(runner.run(instruments, published.put_nowait))
+    task = asyncio.create_task(runner.run(lambda: instruments, published.put_nowait))
     assert (await published.get()).symbol == "AAPL"
     instruments.add(listed("MSFT").require("MSFT").to_proto())
     while (await published.get()).symbol != "MSFT":

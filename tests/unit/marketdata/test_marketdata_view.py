@@ -82,7 +82,7 @@ async def test_a_large_batch_is_published_in_slices(feed, resting_event: Callabl
         event.seq, event.last_of_command = seq, seq % 4 == 2
         encoded.append(event.SerializeToString())
     with feed.publisher.book_channel("AAPL", 1) as channel:
-        await feed.view.apply(FeedBatch(1, 3, seq, encoded, seq))
+        await feed.view.apply(FeedBatch(3, 3, seq, encoded, seq))
         published = [change.seq for change in channel.changes.take(0, 100)]
     assert len(published) == 4
     assert published[-1] == seq
