@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from ordergate.matching.v1 import events_pb2 as wire
 from ordergate.matching.v1 import matching_pb2 as link
 
 
@@ -25,14 +24,15 @@ class Batch:
     first_seq: int
     last_seq: int
     """`first_seq - 1` when nothing happened."""
-    entries: list[wire.JournalEntry] = field(default_factory=list)
+    entries: list[bytes] = field(default_factory=list)
+    """The journal's entries, laid out."""
     events: list[bytes] = field(default_factory=list)
     results: dict[int, Results] = field(default_factory=dict)
     durable_unix_ns: int = 0
 
     def payload(self) -> bytes:
         """What the journal keeps."""
-        return wire.JournalBatch(entries=self.entries).SerializeToString()
+        return b"".join(self.entries)
 
     def results_of(self, link_id: int) -> Results:
         """The results of a link, none at first."""

@@ -11,6 +11,7 @@ from ordergate.matching.v1 import commands_pb2 as wire
 from ordergate.matching.v1 import events_pb2 as wire_events
 
 from matching.core import commands, events
+from matching.encoding import order_event
 
 Encoded = Sequence[bytes]
 
@@ -109,6 +110,8 @@ def encode_events(told: Sequence[events.Event]) -> list[bytes]:
 
 def encode_event(event: events.Event, last_of_command: bool) -> bytes:
     """The bytes of one event."""
+    if type(event) is events.OrderEvent and event.risk is None:
+        return order_event(event, last_of_command)
     name, body = _ENCODERS[type(event)](event)
     message = wire_events.Event(
         seq=event.seq,

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
-from ordergate.matching.v1 import events_pb2 as wire
 from ordergate.matching.v1 import matching_pb2 as link
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -26,6 +25,7 @@ from matching.batch import Batch
 from matching.convert import decode_command, encode_event, encode_events
 from matching.core.engine import Engine
 from matching.core.events import Replay
+from matching.encoding import journal_entry
 from matching.feed import Feed
 from matching.journal.file import FileJournal
 from runtime.clock import unix_ns
@@ -179,7 +179,7 @@ class Sequencer:
             return 0
         encoded = encode_events(told)
         batch.events.extend(encoded)
-        batch.entries.append(wire.JournalEntry(command=data, time_unix_ns=now_unix_ns, events=encoded))
+        batch.entries.append(journal_entry(data, now_unix_ns, encoded))
         return told[0].seq
 
     def _append(self, batch: Batch) -> None:
