@@ -1,0 +1,122 @@
+"""Envoy's configuration against the contracts: what is public, where it leads, and how long it may take."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from runtime.settings import Settings
+from runtime.stack.envoy import DESCRIPTOR_SET, PUBLIC_SERVERS, SOURCE, transcoders
+
+INTERNAL_PACKAGE = "ordergate.matching.v1"
+SERVER_OF_PACKAGE = {
+    "ordergate.orders.v1": "gateway",
+    "ordergate.operations.v1": "gateway",
+    "ordergate.marketdata.v1": "marketdata",
+    "ordergate.compliance.v1": "compliance",
+}
+IN_ERRORS = ("google.rpc.Status", "google.rpc.ErrorInfo", "google.rpc.BadRequest", "google.rpc.RetryInfo")
+
+
+@cache
+def descriptors() -> tuple[DescriptorPool, tuple[ServiceDescriptor, ...]]:
+    """What the checked-in descriptor set holds, and its services."""
+    files = FileDescriptorSet.FromString(DESCRIPTOR_SET.read_bytes()).file
+    pool = DescriptorPool()
+    for file in files:
+        pool.Add(file)
+    names = [f"{file.package}.{service.name}" for file in files for service in file.service]
+    return pool, tuple(pool.FindServiceByName(name) for name in names)
+
+
+def methods() -> list[MethodDescriptor]:
+    """Every method of our services."""
+    return [method for service in descriptors()[1] for method in service.methods]
+
+
+@cache
+def config() -> dict[str, Any]:
+    """The configuration."""
+    loaded: dict[str, Any] = yaml.safe_load(SOURCE.read_text())
+    return loaded
+
+
+def routes() -> list[dict[str, Any]]:
+    """The public routes, in order."""
+    public = next(part for part in config()["static_resources"]["listeners"] if part["name"] == "public")
+    (manager,) = public["filter_chains"][0]["filters"]
+    (host,) = manager["typed_config"]["route_config"]["virtual_hosts"]
+    found: list[dict[str, Any]] = host["routes"]
+    return found
+
+
+def route_of(path: str) -> dict[str, Any]:
+    """The first route that takes `path`, as Envoy chooses it."""
+    return next(
+        route
+        for route in routes()
+        if route["match"].get("path") == path or path.startswith(route["match"].get("prefix", "\0"))
+    )
+
+
+def path_of(method: MethodDescriptor) -> str:
+    """The gRPC path of a method."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+@pytest.mark.parametrize("method", methods(), ids=path_of)
+def test_k8s_envoy_route(method: MethodDescriptor) -> None:
+    """A public method leads to the server that has it, with a timeout only if it is unary; an internal one nowhere."""
+    route = route_of(path_of(method))
+    package = method.containing_service.file.package
+    if package == INTERNAL_PACKAGE:
+        assert route["direct_response"]["status"] == 404
+        return
+    streams = method.client_streaming or method.server_streaming
+    assert route["route"]["cluster"] == SERVER_OF_PACKAGE[package]
+    assert (route["route"]["timeout"] == "0s") is streams
+    assert (route["route"]["max_stream_duration"]["grpc_timeout_header_max"] == "0s") is streams
+
+
+def test_k8s_envoy_timeout_is_longer_than_the_servers() -> None:
+    """A server's own deadline answers before Envoy's does, because only the server can give the reason."""
+    timeouts = {route["route"]["timeout"] for route in routes() if "route" in route} - {"0s"}
+    assert timeouts
+    assert all(float(timeout.removesuffix("s")) > Settings().default_deadline_s for timeout in timeouts)
+
+
+def test_k8s_envoy_has_no_other_route() -> None:
+    """Each route serves a method that exists, but for the last, which says that there is none."""
+    paths = [path_of(method) for method in methods()]
+    used = [route_of(path)["match"] for path in paths]
+    assert routes()[-1]["match"] == {"prefix": "/"}
+    assert [route["match"] for route in routes()[:-1] if route["match"] not in used] == []
+
+
+def test_k8s_envoy_transcodes_every_public_service() -> None:
+    """REST offers each public service and no internal one."""
+    (transcoder,) = transcoders(config())
+    public = {service.full_name for service in descriptors()[1] if service.file.package != INTERNAL_PACKAGE}
+    assert set(transcoder["services"]) == public
+
+
+@pytest.mark.parametrize("name", IN_ERRORS)
+def test_k8s_envoy_knows_what_errors_carry(name: str) -> None:
+    """The descriptor set has the types inside an error's details; without them Envoy shows none."""
+    assert descriptors()[0].FindMessageTypeByName(name).full_name == name
+
+
+def test_k8s_envoy_clusters() -> None:
+    """Each public server is a cluster at its service name and default port; the admin interface is on loopback."""
+    addresses = {
+        cluster["name"]: cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+        for cluster in config()["static_resources"]["clusters"]
+    }
+    ports = {name: Settings().port(name) for name in PUBLIC_SERVERS}
+    expected = {name: {"socket_address": {"address": name, "port_value": ports[name]}} for name in PUBLIC_SERVERS}
+    assert addresses == expected | {"admin": config()["admin"]["address"]}
+    assert config()["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"

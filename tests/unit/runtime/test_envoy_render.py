@@ -1,0 +1,88 @@
+"""What a single machine changes in Envoy's configuration, and that the real Envoy takes both forms."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runtime.settings import Settings
+from runtime.stack import envoy
+from runtime.stack.home import isolated
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings that share no port with the configuration in the repository."""
+    return isolated(tmp_path)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every scalar of a configuration with its path; parts with a name are known by it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            name = inner.get("name", index) if isinstance(inner, dict) else index
+            yield from leaves(inner, f"{path}[{name}]")
+    else:
+        yield path, value
+
+
+def assert_taken_by_envoy(path: Path) -> None:
+    """Envoy itself checks the file, and warns of nothing."""
+    command = [str(Path(sys.executable).with_name("envoy")), "--mode", "validate", "--log-level", "warning", "-c"]
+    result = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    assert "OK" in result.stdout
+
+
+def test_envoy_takes_the_kubernetes_form(tmp_path: Path) -> None:
+    """The configuration that Kubernetes mounts is valid; only the image knows the path of its descriptor set."""
+    config = yaml.safe_load(envoy.SOURCE.read_text())
+    for transcoder in envoy.transcoders(config):
+        transcoder["proto_descriptor"] = str(envoy.DESCRIPTOR_SET)
+    path = tmp_path / "kubernetes.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert_taken_by_envoy(path)
+
+
+def test_envoy_takes_the_local_form(settings: Settings, tmp_path: Path) -> None:
+    """The configuration of a single machine is valid."""
+    assert_taken_by_envoy(envoy.render(settings, tmp_path / "made" / "on demand"))
+
+
+def test_envoy_local_form_changes_nothing_else(settings: Settings, tmp_path: Path) -> None:
+    """Addresses, ports, the descriptor's path and the probes differ, and nothing that a client could notice."""
+    original = dict(leaves(yaml.safe_load(envoy.SOURCE.read_text())))
+    local = dict(leaves(yaml.safe_load(envoy.render(settings, tmp_path).read_text())))
+    assert not local.keys() - original.keys()
+    gone = {path.split("[")[1].split("]")[0] for path in original.keys() - local.keys()}
+    assert gone == set(envoy.ONLY_IN_KUBERNETES)
+    changed = {path: value for path, value in local.items() if original[path] != value}
+    addresses = {path: value for path, value in changed.items() if ".socket_address." in path}
+    (descriptor,) = changed.keys() - addresses.keys()
+    assert descriptor.endswith(".proto_descriptor")
+    assert {path.split(".socket_address.")[0].rpartition("[0]")[0] for path in addresses if "clusters" in path} == {
+        f".static_resources.clusters[{name}].load_assignment.endpoints[0].lb_endpoints" for name in envoy.PUBLIC_SERVERS
+    }
+
+
+def test_envoy_local_form_has_the_addresses_of_the_settings(settings: Settings, tmp_path: Path) -> None:
+    """Envoy listens where the settings say, finds the servers there, and keeps its admin interface on loopback."""
+    elsewhere = settings.model_copy(update={"host": "0.0.0.0", "gateway_address": "[::1]:7000"})
+    local = dict(leaves(yaml.safe_load(envoy.render(elsewhere, tmp_path).read_text())))
+
+    def address(part: str) -> tuple[str, int]:
+        (prefix,) = [path.removesuffix("port_value") for path in local if part in path and path.endswith("port_value")]
+        return local[f"{prefix}address"], local[f"{prefix}port_value"]
+
+    assert address(".admin.") == ("127.0.0.1", settings.envoy_admin_port)
+    assert address("listeners[public]") == ("0.0.0.0", settings.envoy_port)
+    assert address("clusters[gateway]") == ("::1", 7000)
+    assert address("clusters[marketdata]") == ("127.0.0.1", settings.marketdata_port)
+    assert address("clusters[compliance]") == ("127.0.0.1", settings.compliance_port)
