@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -50,7 +51,8 @@ class Venue:
         stack = self._servers[name] = AsyncExitStack()
         server = await stack.enter_async_context(running(name, PARTS[name], self.settings))
         async with client_channel(f"127.0.0.1:{server.port}") as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(health_pb2.HealthCheckRequest())
             async for state in watch:
                 if state.status == health_pb2.HealthCheckResponse.SERVING:
                     watch.cancel()

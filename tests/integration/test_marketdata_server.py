@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -28,6 +28,7 @@ from runtime import tokens
 from runtime.channels import client_channel
 from runtime.serve import Running, running
 from runtime.settings import Settings
+from runtime.stack.home import isolated
 
 BUY, SELL = types.SIDE_BUY, types.SIDE_SELL
 SEED = 7
@@ -45,10 +46,8 @@ class Venue:
         self.marketdata: Running
 
     async def start_matching(self) -> None:
-        """Starts matching, on the port it had before if it ran before."""
-        server = await self._matching.enter_async_context(running("matching", matching_server.parts, self.settings))
-        ports = {"matching_port": server.port, "matching_address": f"127.0.0.1:{server.port}"}
-        self.settings = self.settings.model_copy(update=ports)
+        """Starts matching."""
+        await self._matching.enter_async_context(running("matching", matching_server.parts, self.settings))
 
     async def start_marketdata(self) -> None:
         """Starts marketdata and opens a channel to it."""
@@ -57,7 +56,7 @@ class Venue:
         )
         channel = await self._marketdata.enter_async_context(client_channel(f"127.0.0.1:{self.marketdata.port}"))
         self.stub = marketdata_pb2_grpc.MarketDataServiceStub(channel)
-        self.health = health_pb2_grpc.HealthStub(channel)
+        self.health: Any = health_pb2_grpc.HealthStub(channel)
 
     async def stop_matching(self) -> None:
         """Ends matching in order."""
@@ -112,7 +111,9 @@ class Venue:
             stub = matching_pb2_grpc.MatchingServiceStub(channel)
             return (await stub.ListInstruments(matching.ListInstrumentsRequest(), metadata=metadata)).as_of_seq
 
-    def limit(self, side: int, price_ticks: int, lots: int, symbol: str = "AAPL", **more: Any) -> commands.Command:
+    def limit(
+        self, side: types.Side.ValueType, price_ticks: int, lots: int, symbol: str = "AAPL", **more: Any
+    ) -> commands.Command:
         """A limit order of DEMO, or of MM where it sells."""
         terms = {"time_in_force": types.TIME_IN_FORCE_GTC, "account": "DEMO" if side == BUY else "MM"} | more
         order = commands.NewOrder(
@@ -132,15 +133,8 @@ class Venue:
 async def venue_in(home: Path, **more: Any) -> AsyncIterator[Venue]:
     """A venue that keeps everything in `home`."""
     tokens.make_keys(home / "keys")
-    keys = {
-        "auth_jwks_file": home / "keys" / "jwks.json",
-        "auth_service_key_file": home / "keys" / "service.pem",
-        "auth_dev_key_file": home / "keys" / "dev.pem",
-    }
-    names = ("gateway", "matching", "marketdata", "compliance")
-    ports = {f"{name}_{kind}": 0 for name in names for kind in ("port", "metrics_port")}
-    given = {"feed_interval_ms": 20, "feed_seed": SEED, "heartbeat_interval_s": 0.5} | more
-    venue = Venue(Settings(home=home, journal_segment_bytes=1 << 20, **ports, **keys, **given))
+    given = {"feed_interval_ms": 20, "feed_seed": SEED, "heartbeat_interval_s": 0.5, "journal_segment_bytes": 1 << 20}
+    venue = Venue(isolated(home, **given | more))
     await venue.start_matching()
     try:
         await venue.start_marketdata()
@@ -179,7 +173,7 @@ def chained(messages: list[Any]) -> bool:
 def reason_of(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
     """Status code and reason of an error."""
     info = error_details_pb2.ErrorInfo()
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(cast(Any, error))
     assert status is not None
     assert status.details[0].Unpack(info)
     return error.code(), info.reason
@@ -238,7 +232,7 @@ async def test_trades_are_replayed_after_a_position(venue: Venue) -> None:
     trader = venue.as_role("trader")
     everything = marketdata.SubscribeTradesRequest(symbols=["AAPL"], resume_after=0)
     call = venue.stub.SubscribeTrades(everything, metadata=trader)
-    trades = []
+    trades: list[Any] = []
     async for message in call:
         trades.extend(message.frame.trades)
         if len(trades) == 2:
@@ -388,7 +382,7 @@ async def test_a_silent_stream_sends_heartbeats_that_name_its_last_message(venue
 async def test_a_drained_server_ends_its_streams_in_band(venue: Venue) -> None:
     """Every kind of stream ends with DRAINING and a normal status when the server is told to stop."""
     trader = venue.as_role("trader")
-    calls = [
+    calls: list[Any] = [
         venue.stub.SubscribeTicks(marketdata.SubscribeTicksRequest(symbols=["AAPL"]), metadata=trader),
         venue.stub.SubscribeBook(marketdata.SubscribeBookRequest(symbol="AAPL"), metadata=trader),
         venue.stub.SubscribeTrades(marketdata.SubscribeTradesRequest(symbols=["AAPL"]), metadata=trader),

@@ -6,6 +6,7 @@ events that a journal would hold; the view gets only their bytes.
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +61,15 @@ class PlainVenue:
             self._event(instrument_listed=events.InstrumentListed(instrument=terms))
             self._end()
 
-    def place(self, symbol: str, buys: bool, price: int, qty: int, tif: int, ord_type: int) -> None:
+    def place(
+        self,
+        symbol: str,
+        buys: bool,
+        price: int,
+        qty: int,
+        tif: types.TimeInForce.ValueType,
+        ord_type: types.OrdType.ValueType,
+    ) -> None:
         order = Resting(self.seq + 1, symbol, buys, price, qty)
         self._order(order, types.EXEC_TYPE_NEW, types.ORD_STATUS_NEW, tif=tif, ord_type=ord_type)
         self._match(order, tif, ord_type)
@@ -104,7 +113,7 @@ class PlainVenue:
             sides.append(tuple(Level(price, sum(at[price]), len(at[price])) for price in prices))
         return Depth(*sides)
 
-    def _match(self, taker: Resting, tif: int, ord_type: int) -> None:
+    def _match(self, taker: Resting, tif: types.TimeInForce.ValueType, ord_type: types.OrdType.ValueType) -> None:
         others = [order for order in self.orders if order.symbol == taker.symbol and order.buys != taker.buys]
         for maker in sorted(others, key=lambda order: -order.price if order.buys else order.price):
             crosses = taker.price >= maker.price if taker.buys else taker.price <= maker.price
@@ -129,10 +138,10 @@ class PlainVenue:
     def _order(
         self,
         order: Resting,
-        exec_type: int,
-        status: int,
-        tif: int = types.TIME_IN_FORCE_GTC,
-        ord_type: int = types.ORD_TYPE_LIMIT,
+        exec_type: types.ExecType.ValueType,
+        status: types.OrdStatus.ValueType,
+        tif: types.TimeInForce.ValueType = types.TIME_IN_FORCE_GTC,
+        ord_type: types.OrdType.ValueType = types.ORD_TYPE_LIMIT,
     ) -> events.Event:
         done = status in (types.ORD_STATUS_CANCELED, types.ORD_STATUS_FILLED)
         return self._event(
@@ -151,7 +160,7 @@ class PlainVenue:
             )
         )
 
-    def _event(self, **body: object) -> events.Event:
+    def _event(self, **body: Any) -> events.Event:
         self.seq += 1
         event = events.Event(seq=self.seq, time_unix_ns=1000 + self.seq, **body)
         self._command.append(event)
@@ -211,7 +220,7 @@ def batches(journal: list[list[bytes]], cuts: list[int]) -> list[list[bytes]]:
     return whole
 
 
-def played(chosen: list[tuple[object, ...]]) -> PlainVenue:
+def played(chosen: list[tuple[Any, ...]]) -> PlainVenue:
     """The plain venue after the chosen commands."""
     venue = PlainVenue()
     venue.list_symbols()
@@ -222,7 +231,7 @@ def played(chosen: list[tuple[object, ...]]) -> PlainVenue:
 
 @settings(deadline=None)
 @given(operations)
-def test_depth_is_the_sum_of_the_resting_orders_after_every_command(chosen: list[tuple[object, ...]]) -> None:
+def test_depth_is_the_sum_of_the_resting_orders_after_every_command(chosen: list[tuple[Any, ...]]) -> None:
     """After each command the book by price is what the orders that rest add up to, and it is not crossed."""
     venue = PlainVenue()
     venue.list_symbols()
@@ -242,7 +251,7 @@ def test_depth_is_the_sum_of_the_resting_orders_after_every_command(chosen: list
 @settings(deadline=None)
 @given(operations, st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(0, 20))
 def test_snapshot_and_changes_give_the_later_snapshot(
-    chosen: list[tuple[object, ...]], cuts: list[int], joined_after: int
+    chosen: list[tuple[Any, ...]], cuts: list[int], joined_after: int
 ) -> None:
     """A reader that joins anywhere and applies every change has the same levels as a later snapshot."""
     venue = played(chosen)
@@ -265,7 +274,7 @@ def test_snapshot_and_changes_give_the_later_snapshot(
 @settings(deadline=None)
 @given(operations, st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(0, 80))
 def test_trades_resume_anywhere_without_loss_or_repetition(
-    chosen: list[tuple[object, ...]], cuts: list[int], resume_after: int
+    chosen: list[tuple[Any, ...]], cuts: list[int], resume_after: int
 ) -> None:
     """A reader that resumes after a position gets each later trade of its symbol once, in order."""
     venue = played(chosen)
@@ -288,7 +297,7 @@ def test_trades_resume_anywhere_without_loss_or_repetition(
 
 @settings(deadline=None)
 @given(operations, st.integers(0, 20))
-def test_the_last_quote_tick_is_the_present_quote(chosen: list[tuple[object, ...]], joined_after: int) -> None:
+def test_the_last_quote_tick_is_the_present_quote(chosen: list[tuple[Any, ...]], joined_after: int) -> None:
     """Snapshot and quote ticks leave a reader with the best bid and ask that the book has now."""
     venue = played(chosen)
     publisher, view = new_view()

@@ -1,6 +1,7 @@
 """A market with two listed symbols, fed with the bytes of events."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from ordergate.matching.v1 import commands_pb2 as commands
@@ -36,17 +37,26 @@ class Feed:
         encoded = [body.SerializeToString() for body in bodies]
         await self.view.apply(FeedBatch(3, first, self.seq, encoded, self.seq))
 
-    async def listed(self, symbol: str, **terms: object) -> None:
+    async def listed(self, symbol: str, **terms: Any) -> None:
         """Lists a symbol with a tick of 0.01 and a lot of 1."""
-        given = {"tick_size_nano": 10**7, "lot_size_nano": 10**9, "multiplier": 1, "currency": "USD"} | terms
+        given: dict[str, Any] = {
+            "tick_size_nano": 10**7,
+            "lot_size_nano": 10**9,
+            "multiplier": 1,
+            "currency": "USD",
+        } | terms
         instrument = commands.ListInstrument(symbol=symbol, **given)
         await self.command(events.Event(instrument_listed=events.InstrumentListed(instrument=instrument)))
 
-    async def rests(self, order_id: int, side: int, price_ticks: int, lots: int, symbol: str = "AAPL") -> None:
+    async def rests(
+        self, order_id: int, side: types.Side.ValueType, price_ticks: int, lots: int, symbol: str = "AAPL"
+    ) -> None:
         """An order comes to rest."""
         await self.command(resting(order_id, side, price_ticks, lots, symbol))
 
-    async def trades(self, price_ticks: int, lots: int, symbol: str = "AAPL", side: int = types.SIDE_BUY) -> int:
+    async def trades(
+        self, price_ticks: int, lots: int, symbol: str = "AAPL", side: types.Side.ValueType = types.SIDE_BUY
+    ) -> int:
         """An IOC order trades in full with one that rested unseen; gives the seq of the trade."""
         maker, taker = (
             events.Event(
@@ -71,9 +81,11 @@ class Feed:
         return self.seq
 
 
-def resting(order_id: int, side: int, price_ticks: int, lots: int, symbol: str = "AAPL", **more: int) -> events.Event:
+def resting(
+    order_id: int, side: types.Side.ValueType, price_ticks: int, lots: int, symbol: str = "AAPL", **more: Any
+) -> events.Event:
     """The event of an order that has come to rest."""
-    order = {
+    order: dict[str, Any] = {
         "ord_type": types.ORD_TYPE_LIMIT,
         "time_in_force": types.TIME_IN_FORCE_GTC,
         "exec_type": types.EXEC_TYPE_NEW,

@@ -1,6 +1,7 @@
 """Streams from their opening to their end, without a network."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 from ordergate.marketdata.v1 import marketdata_pb2 as marketdata
 from ordergate.types.v1 import types_pb2 as types
@@ -19,17 +20,17 @@ BookResponse = marketdata.SubscribeBookResponse
 TradeResponse = marketdata.SubscribeTradesResponse
 
 
-def ticks_of(feed, reader: Reader, symbols: tuple[str, ...] = ("AAPL",)) -> TickStream:
+def ticks_of(feed: Any, reader: Reader, symbols: tuple[str, ...] = ("AAPL",)) -> TickStream:
     """A tick stream of the feed."""
     return TickStream(feed.publisher, symbols, reader, FIRST, 77)
 
 
-async def taken(messages: AsyncIterator[bytes], response: type, count: int) -> list:
+async def taken(messages: AsyncIterator[bytes], response: Any, count: int) -> list[Any]:
     """The next messages of a stream, decoded."""
     return [response.FromString(await anext(messages)) for _ in range(count)]
 
 
-async def test_ticks_begin_with_the_state_and_go_on_with_changes(feed) -> None:
+async def test_ticks_begin_with_the_state_and_go_on_with_changes(feed: Any) -> None:
     """First what was subscribed, then a snapshot for each symbol, then frames; every number follows the last."""
     await feed.rests(3, BUY, 19000, 5)
     with feed.publisher.tick_hub.joined(("AAPL", "MSFT")) as reader:
@@ -51,7 +52,7 @@ async def test_ticks_begin_with_the_state_and_go_on_with_changes(feed) -> None:
     assert {one.epoch for one in opening} == {77}
 
 
-async def test_a_quote_that_did_not_change_is_not_told(feed) -> None:
+async def test_a_quote_that_did_not_change_is_not_told(feed: Any) -> None:
     """Orders behind the best level make no tick."""
     await feed.rests(3, BUY, 19000, 5)
     with feed.publisher.tick_hub.joined(("AAPL",)) as reader:
@@ -61,7 +62,7 @@ async def test_a_quote_that_did_not_change_is_not_told(feed) -> None:
         assert stream.due() == ()
 
 
-async def test_a_quote_that_came_back_unseen_is_still_told(feed) -> None:
+async def test_a_quote_that_came_back_unseen_is_still_told(feed: Any) -> None:
     """A reader whose snapshot differs from what earlier readers had hears of the change back."""
     await feed.rests(3, BUY, 19000, 5)
     with feed.publisher.tick_hub.joined(("AAPL",)) as reader:
@@ -75,7 +76,7 @@ async def test_a_quote_that_came_back_unseen_is_still_told(feed) -> None:
     assert TickResponse.FromString(message).frame.ticks[0].quote.bid_px == "190.00"
 
 
-async def test_nothing_is_encoded_for_nobody(feed) -> None:
+async def test_nothing_is_encoded_for_nobody(feed: Any) -> None:
     """Without a reader of the symbol no tick is made."""
     with feed.publisher.tick_hub.joined(("MSFT",)):
         await feed.rests(3, BUY, 19000, 5)
@@ -85,7 +86,7 @@ async def test_nothing_is_encoded_for_nobody(feed) -> None:
         assert feed.publisher.ticks.end == 1
 
 
-async def test_ticks_that_piled_up_come_in_frames_of_bounded_length(feed) -> None:
+async def test_ticks_that_piled_up_come_in_frames_of_bounded_length(feed: Any) -> None:
     """A reader that is a little behind gets every tick, in order, in frames."""
     with feed.publisher.tick_hub.joined(("AAPL",)) as reader:
         stream = ticks_of(feed, reader)
@@ -99,7 +100,7 @@ async def test_ticks_that_piled_up_come_in_frames_of_bounded_length(feed) -> Non
     assert [int(tick.quote.bid_qty) for frame in frames for tick in frame] == list(range(1, count + 1))
 
 
-async def test_a_slow_reader_of_ticks_gets_the_present_state_instead(feed) -> None:
+async def test_a_slow_reader_of_ticks_gets_the_present_state_instead(feed: Any) -> None:
     """Who fell further behind than is kept gets one snapshot of each symbol, and goes on from there."""
     with feed.publisher.tick_hub.joined(("AAPL", "MSFT")) as reader:
         stream = ticks_of(feed, reader, ("AAPL", "MSFT"))
@@ -113,7 +114,7 @@ async def test_a_slow_reader_of_ticks_gets_the_present_state_instead(feed) -> No
     assert [one.seq - one.prev_seq for one in caught_up] == [1, 1]
 
 
-async def test_a_slow_reader_of_depth_gets_a_snapshot_instead(feed) -> None:
+async def test_a_slow_reader_of_depth_gets_a_snapshot_instead(feed: Any) -> None:
     """Depth that was not taken is replaced by the present depth, under the present journal position."""
     with feed.publisher.book_channel("AAPL", 5) as channel:
         stream = BookStream(feed.publisher, feed.view, channel, FIRST)
@@ -127,7 +128,7 @@ async def test_a_slow_reader_of_depth_gets_a_snapshot_instead(feed) -> None:
     assert (response.prev_seq, response.seq) == (last.seq, feed.seq)
 
 
-async def test_readers_of_one_depth_share_the_encoded_changes(feed) -> None:
+async def test_readers_of_one_depth_share_the_encoded_changes(feed: Any) -> None:
     """Two streams of the same symbol and depth differ only in their own numbers."""
     with feed.publisher.book_channel("AAPL", 5) as channel:
         streams = [BookStream(feed.publisher, feed.view, channel, FIRST) for _ in range(2)]
@@ -141,7 +142,7 @@ async def test_readers_of_one_depth_share_the_encoded_changes(feed) -> None:
     assert BookResponse.FromString(one).epoch == 3
 
 
-async def test_a_heartbeat_carries_the_last_number(feed) -> None:
+async def test_a_heartbeat_carries_the_last_number(feed: Any) -> None:
     """With nothing to say the stream still speaks, and names its last message."""
     with feed.publisher.book_hub.joined(("AAPL",)) as reader, feed.publisher.book_channel("AAPL", 5) as channel:
         messages = run(BookStream(feed.publisher, feed.view, channel, FIRST), reader, 0.01)
@@ -151,14 +152,14 @@ async def test_a_heartbeat_carries_the_last_number(feed) -> None:
     assert beat.heartbeat.time.seconds > 0
 
 
-async def test_wakes_for_nothing_do_not_put_off_the_heartbeat(feed) -> None:
+async def test_wakes_for_nothing_do_not_put_off_the_heartbeat(feed: Any) -> None:
     """A reader that is woken over and over without a change for it still gets its heartbeat."""
     await feed.rests(3, BUY, 19000, 5)
 
     with feed.publisher.book_hub.joined(("AAPL",)) as reader, feed.publisher.book_channel("AAPL", 1) as channel:
 
         class Restless(BookStream):
-            def due(self):
+            def due(self) -> Sequence[bytes]:
                 reader.wake()
                 return super().due()
 
@@ -167,7 +168,7 @@ async def test_wakes_for_nothing_do_not_put_off_the_heartbeat(feed) -> None:
     assert beat.HasField("heartbeat")
 
 
-async def test_a_drained_stream_says_so_in_band(feed) -> None:
+async def test_a_drained_stream_says_so_in_band(feed: Any) -> None:
     """The last message of a stream that the server ends names the reason; then the stream is over."""
     with feed.publisher.tick_hub.joined(("AAPL",)) as reader:
         messages = run(ticks_of(feed, reader), reader, HOUR_S)
@@ -179,7 +180,7 @@ async def test_a_drained_stream_says_so_in_band(feed) -> None:
     assert end.end.retry_delay_ms > 0
 
 
-async def test_trades_begin_with_the_present_or_where_the_reader_left(feed) -> None:
+async def test_trades_begin_with_the_present_or_where_the_reader_left(feed: Any) -> None:
     """Trades after the given position are replayed; a trade of another symbol is not."""
     first = await feed.trades(19000, 1)
     await feed.trades(41000, 1, symbol="MSFT")
@@ -195,7 +196,7 @@ async def test_trades_begin_with_the_present_or_where_the_reader_left(feed) -> N
     assert [(one.journal_seq, one.symbol, one.trade.px) for one in response.frame.trades] == [(third, "AAPL", "190.01")]
 
 
-async def test_a_position_ahead_of_the_view_waits_for_what_comes_after_it(feed) -> None:
+async def test_a_position_ahead_of_the_view_waits_for_what_comes_after_it(feed: Any) -> None:
     """A reader that has heard more than this view does not get trades twice."""
     with feed.publisher.trade_hub.joined(("AAPL",)) as reader:
         stream = TradeStream(feed.publisher, feed.view, reader, FIRST, feed.seq + 2)
@@ -207,7 +208,7 @@ async def test_a_position_ahead_of_the_view_waits_for_what_comes_after_it(feed) 
     assert [one.journal_seq for one in TradeResponse.FromString(message).frame.trades] == [later]
 
 
-async def test_trades_no_longer_kept_are_a_gap(new_feed: Callable[[int], Awaitable]) -> None:
+async def test_trades_no_longer_kept_are_a_gap(new_feed: Callable[[int], Awaitable[Any]]) -> None:
     """What cannot be replayed is named, first to last, before the trades that can."""
     feed = await new_feed(2)
     seqs = [await feed.trades(19000, lots) for lots in (1, 2, 3, 4)]
@@ -221,7 +222,7 @@ async def test_trades_no_longer_kept_are_a_gap(new_feed: Callable[[int], Awaitab
     assert [one.journal_seq for one in response.frame.trades] == seqs[2:]
 
 
-async def test_a_slow_reader_of_trades_is_ended_where_it_can_resume(new_feed: Callable[[int], Awaitable]) -> None:
+async def test_a_slow_reader_of_trades_is_ended_where_it_can_resume(new_feed: Callable[[int], Awaitable[Any]]) -> None:
     """A reader that is overtaken gets SLOW_CONSUMER in band; resuming there names exactly what it missed."""
     feed = await new_feed(3)
     with feed.publisher.trade_hub.joined(("AAPL",)) as reader:
@@ -239,7 +240,7 @@ async def test_a_slow_reader_of_trades_is_ended_where_it_can_resume(new_feed: Ca
     assert (gap.gap.from_seq, gap.gap.to_seq) == (got + 1, missed[0])
 
 
-async def test_an_end_of_a_reader_outlives_pending_data(feed) -> None:
+async def test_an_end_of_a_reader_outlives_pending_data(feed: Any) -> None:
     """A stream that is ended while data waits ends at once; trades name the place to go on."""
     with feed.publisher.trade_hub.joined(("AAPL",)) as reader:
         messages = run(TradeStream(feed.publisher, feed.view, reader, FIRST, feed.seq), reader, HOUR_S)

@@ -1,6 +1,7 @@
 """What the view makes of single events."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from ordergate.matching.v1 import events_pb2 as events
@@ -25,14 +26,14 @@ BUY, SELL = types.SIDE_BUY, types.SIDE_SELL
     ],
 )
 async def test_what_does_not_rest_is_not_in_the_book(
-    feed, resting_event: Callable[..., events.Event], terms: dict[str, int]
+    feed: Any, resting_event: Callable[..., events.Event], terms: dict[str, int]
 ) -> None:
     """Orders that are done, may not rest, wait for a trigger or were refused have no level."""
     await feed.command(resting_event(3, BUY, 100, 5, **terms))
     assert feed.publisher.market.symbols["AAPL"].book.depth(10) == Depth()
 
 
-async def test_a_refusal_leaves_the_order_it_names(feed, resting_event: Callable[..., events.Event]) -> None:
+async def test_a_refusal_leaves_the_order_it_names(feed: Any, resting_event: Callable[..., events.Event]) -> None:
     """A rejected cancel or replace says REJECTED and changes nothing."""
     await feed.rests(3, BUY, 100, 5)
     refusal = {"exec_type": types.EXEC_TYPE_REJECTED, "ord_status": types.ORD_STATUS_REJECTED}
@@ -40,13 +41,13 @@ async def test_a_refusal_leaves_the_order_it_names(feed, resting_event: Callable
     assert feed.publisher.market.symbols["AAPL"].book.depth(10).bids == (Level(100, 5, 1),)
 
 
-async def test_short_sales_rest_on_the_ask_side(feed) -> None:
+async def test_short_sales_rest_on_the_ask_side(feed: Any) -> None:
     """A short sale is an ask like any other."""
     await feed.rests(3, types.SIDE_SELL_SHORT, 101, 5)
     assert feed.publisher.market.symbols["AAPL"].book.depth(10).asks == (Level(101, 5, 1),)
 
 
-async def test_a_trade_counts_once_until_the_day_is_closed(feed) -> None:
+async def test_a_trade_counts_once_until_the_day_is_closed(feed: Any) -> None:
     """Maker's and taker's event are one trade; closing the day begins the traded quantity again."""
     await feed.trades(100, 5)
     last = await feed.trades(101, 7, side=types.SIDE_SELL_SHORT)
@@ -58,7 +59,7 @@ async def test_a_trade_counts_once_until_the_day_is_closed(feed) -> None:
     assert market.last_trade.px_ticks == 101
 
 
-async def test_the_view_stands_at_whole_commands(feed, resting_event: Callable[..., events.Event]) -> None:
+async def test_the_view_stands_at_whole_commands(feed: Any, resting_event: Callable[..., events.Event]) -> None:
     """Position and lag count whole commands; the journal's end is what the feed said."""
     first, second = resting_event(3, BUY, 100, 5), resting_event(4, BUY, 100, 5)
     first.seq, second.seq, second.last_of_command = 3, 4, True
@@ -67,14 +68,14 @@ async def test_the_view_stands_at_whole_commands(feed, resting_event: Callable[.
     assert (feed.view.epoch, feed.view.journal_seq, feed.view.lag_events) == (5, 9, 5)
 
 
-async def test_listing_again_keeps_the_book(feed) -> None:
+async def test_listing_again_keeps_the_book(feed: Any) -> None:
     """An instrument that is listed a second time keeps its orders."""
     await feed.rests(3, BUY, 100, 5)
     await feed.listed("AAPL", description="again")
     assert len(feed.publisher.market.symbols["AAPL"].book) == 1
 
 
-async def test_a_large_batch_is_published_in_slices(feed, resting_event: Callable[..., events.Event]) -> None:
+async def test_a_large_batch_is_published_in_slices(feed: Any, resting_event: Callable[..., events.Event]) -> None:
     """A long replay lets readers see it in parts, each of them between two commands."""
     encoded = []
     for seq in range(3, 3 + 4 * SLICE_EVENTS):

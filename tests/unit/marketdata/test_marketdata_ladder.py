@@ -33,7 +33,7 @@ class Venue:
 
     def carried_out(self, command: entry.SessionCommand) -> orders.ExecutionReport:
         """The report that answers the command."""
-        kind = command.WhichOneof("command")
+        kind = str(command.WhichOneof("command"))
         if kind == "submit":
             terms = command.submit
             report = orders.ExecutionReport(
