@@ -106,27 +106,36 @@ class Signer:
         return f"{text}\n{DASH} {self.verifier_key.name} {_encode(signature)}\n"
 
 
-def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
-    """The checkpoint in a note, once the key's signature is verified and the origin is the key's name.
+def open_note(note: str, key: VerifierKey) -> str:
+    """The text of a note, once the key's signature is verified.
 
     Signatures of other keys are passed over, as signed-note demands.
 
     Raises:
-        NoteInvalid: wrong form, another log, no signature by the key, or one that does not hold.
+        NoteInvalid: wrong form, no signature by the key, or one that does not hold.
     """
     text, signatures = _split_note(note)
-    checkpoint = _parse_checkpoint(text)
-    if checkpoint.origin != key.name:
-        raise NoteInvalid(f"this is a checkpoint of {checkpoint.origin!r}, not of {key.name!r}")
     ours = [signature for name, key_id, signature in signatures if (name, key_id) == (key.name, key.key_id)]
     if not ours:
-        raise NoteInvalid(f"the checkpoint carries no signature by {key.name}+{key.key_id.hex()}")
+        raise NoteInvalid(f"the note carries no signature by {key.name}+{key.key_id.hex()}")
     public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
     for signature in ours:
         try:
             public_key.verify(signature, text.encode())
         except InvalidSignature:
-            raise NoteInvalid("the signature of the checkpoint does not hold") from None
+            raise NoteInvalid(f"the signature by {key.name} does not hold") from None
+    return text
+
+
+def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
+    """The checkpoint in a note, once the key's signature is verified and the origin is the key's name.
+
+    Raises:
+        NoteInvalid: as `open_note`; or not a checkpoint, or one of another log.
+    """
+    checkpoint = _parse_checkpoint(open_note(note, key))
+    if checkpoint.origin != key.name:
+        raise NoteInvalid(f"this is a checkpoint of {checkpoint.origin!r}, not of {key.name!r}")
     return checkpoint
 
 
