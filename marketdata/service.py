@@ -7,7 +7,6 @@ itself instead of using the generated function.
 
 import base64
 import binascii
-import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +20,7 @@ from marketdata.feeds.runner import FeedRunner
 from marketdata.publisher import Publisher
 from marketdata.replica import Replica
 from marketdata.streams import BookStream, TickStream, TradeStream, run, subscribed
-from runtime.clock import timestamp
+from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused
 
 SERVICE = marketdata.DESCRIPTOR.services_by_name["MarketDataService"].full_name
@@ -39,7 +38,7 @@ class MarketDataService:
         self._replica = replica
         self._feeds = feeds
         self._heartbeat_interval_s = heartbeat_interval_s
-        self._epoch = time.time_ns()
+        self._epoch = unix_ns()
 
     async def GetMarketData(  # named by the contract, as are the others
         self, request: marketdata.GetMarketDataRequest, _context: Context
