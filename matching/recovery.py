@@ -17,11 +17,11 @@ from matching.convert import decode_command, encode_events
 from matching.core.book import BookSide
 from matching.core.engine import Engine
 from matching.core.events import Replay
-from matching.journal.file import segments_of
-from matching.journal.frames import Frame, decode_segment_header, frames_in
+from matching.journal.file import checked, segments_of
+from matching.journal.frames import Frame
 
 
-class ReplayMismatchError(Exception):
+class ReplayMismatchError(RuntimeError):
     """A command gave other events than the journal has: the code or the journal is not what it was."""
 
 
@@ -63,12 +63,9 @@ def verify(journal_dir: Path) -> Summary:
     """
     engine = Engine()
     commands = epoch = 0
-    for first_seq, path in segments_of(journal_dir):
-        data = path.read_bytes()
-        decode_segment_header(data, path.name)
-        for frame in frames_in(data, path.name, first_seq - 1):
-            commands += recover(engine, (frame,))
-            epoch = frame.epoch
+    for segment in checked(segments_of(journal_dir)):
+        commands += recover(engine, segment.frames)
+        epoch = segment.frames[-1].epoch if segment.frames else epoch
     return Summary(commands, engine.seq, engine.seq, epoch, state_hash(engine))
 
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -32,8 +33,21 @@ SUFFIX = ".journal"
 READ_BYTES = 1024 * 1024
 
 
-class JournalLockedError(Exception):
+class JournalLockedError(RuntimeError):
     """Another process writes this journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment that has been checked."""
+
+    path: Path
+    first_seq: int
+    frames: list[Frame]
+    end: int
+    """Offset after the last frame; 0 while not even the header has been written."""
+    clean: bool
+    """Whether only zeros follow; if not, a torn tail does."""
 
 
 class FileJournal:
@@ -119,51 +133,48 @@ class FileJournal:
     def _check(self) -> int:
         """Reads every frame, finds the end, mends a torn tail; gives the last epoch."""
         epoch = 0
-        for number, (first, path) in enumerate(self._segments):
-            data = path.read_bytes()
-            is_last = number == len(self._segments) - 1
-            if is_last and not data[:SEGMENT_HEADER_BYTES].strip(b"\0"):
-                # The machine stopped while the segment was being made: nothing is in it.
-                path.write_bytes(encode_segment_header(first))
-                data = path.read_bytes()
-            if decode_segment_header(data, path.name) != first or first != self.last_seq + 1:
-                raise DamagedJournalError(f"{path.name}: expected the segment of seq {self.last_seq + 1}")
-            end = SEGMENT_HEADER_BYTES
-            for frame in frames_in(data, path.name, self.last_seq):
-                self.last_seq, epoch, end = frame.last_seq, frame.epoch, frame.end
-            if not is_last and not tail_is_clean(data, end):
-                raise DamagedJournalError(f"{path.name}: offset {end}: unreadable, and a later segment exists")
-            if is_last:
-                self._continue(path, end, clean=tail_is_clean(data, end))
+        segment = None
+        for segment in checked(self._segments):
+            for frame in segment.frames:
+                self.last_seq, epoch = frame.last_seq, frame.epoch
+        if segment is not None:
+            self._continue(segment)
         return epoch
 
-    def _continue(self, path: Path, end: int, *, clean: bool) -> None:
-        self._fd = os.open(path, os.O_RDWR)
-        self._size = max(self._segment_bytes, end, os.fstat(self._fd).st_size)
-        if not clean or os.fstat(self._fd).st_size < self._size:
-            _write_zeros(self._fd, end, self._size)
+    def _continue(self, segment: Segment) -> None:
+        self._fd = os.open(segment.path, os.O_RDWR)
+        self._size = os.fstat(self._fd).st_size
+        self._offset = segment.end
+        if not segment.end:
+            self._begin(segment.first_seq, self._size)
+        elif not segment.clean:
+            _write_zeros(self._fd, segment.end, self._size)
             os.fsync(self._fd)
-        self._offset = end
         self._spare.prepare()
 
     def _rotate(self, first_seq: int, frame_bytes: int) -> None:
         """Begins a new segment, large enough for the frame at hand."""
-        if self._fd >= 0:
-            os.close(self._fd)
         path = self._folder / f"{first_seq:020d}{SUFFIX}"
         self._spare.take().rename(path)
+        if self._fd >= 0:
+            os.close(self._fd)
         self._fd = os.open(path, os.O_RDWR)
-        self._size = self._segment_bytes
-        if SEGMENT_HEADER_BYTES + frame_bytes > self._size:
-            self._size = SEGMENT_HEADER_BYTES + frame_bytes
-            _write_zeros(self._fd, self._segment_bytes, self._size)
-        os.pwrite(self._fd, encode_segment_header(first_seq), 0)
-        os.fsync(self._fd)
+        self._begin(first_seq, SEGMENT_HEADER_BYTES + frame_bytes)
         _sync_folder(self._folder)
-        self._offset = SEGMENT_HEADER_BYTES
         self._segments.append((first_seq, path))
         self._firsts.append(first_seq)
         self._spare.prepare()
+
+    def _begin(self, first_seq: int, bytes_min: int) -> None:
+        """Writes the header of the open segment. It tells the file's size, so that must be durable before it."""
+        self._size = max(self._segment_bytes, bytes_min)
+        made_bytes = os.fstat(self._fd).st_size
+        if made_bytes < self._size:
+            _write_zeros(self._fd, made_bytes, self._size)
+            os.fsync(self._fd)
+        os.pwrite(self._fd, encode_segment_header(first_seq, self._size), 0)
+        os.fsync(self._fd)
+        self._offset = SEGMENT_HEADER_BYTES
 
 
 class _Spare:
@@ -226,6 +237,33 @@ def _write_zeros(fd: int, begin: int, end: int) -> None:
 def segments_of(folder: Path) -> list[tuple[int, Path]]:
     """The segments of a journal folder with their first sequences, in order."""
     return sorted((int(path.stem), path) for path in folder.glob(f"*{SUFFIX}"))
+
+
+def checked(segments: list[tuple[int, Path]]) -> Iterator[Segment]:
+    """Every segment of a journal with all its frames, in order.
+
+    Raises:
+        DamagedJournalError: something that was acknowledged cannot be read; names the segment and the offset.
+    """
+    last_seq = epoch = 0
+    for number, (first_seq, path) in enumerate(segments):
+        data = path.read_bytes()
+        is_last = number == len(segments) - 1
+        # The machine may stop before the header is written: nothing is in it then. The file is
+        # not empty, because a spare is on disk in full before it gets its name.
+        is_bare = is_last and bool(data) and tail_is_clean(data, 0)
+        if first_seq != last_seq + 1 or not (is_bare or decode_segment_header(data, path.name) == first_seq):
+            raise DamagedJournalError(f"{path.name}: offset 0: expected the segment of seq {last_seq + 1}")
+        if is_bare:
+            yield Segment(path, first_seq, [], 0, clean=True)
+            return
+        frames = list(frames_in(data, path.name, last_seq, epoch))
+        end = frames[-1].end if frames else SEGMENT_HEADER_BYTES
+        segment = Segment(path, first_seq, frames, end, clean=tail_is_clean(data, end))
+        if not is_last and not segment.clean:
+            raise DamagedJournalError(f"{path.name}: offset {end}: unreadable, and a later segment exists")
+        last_seq, epoch = (frames[-1].last_seq, frames[-1].epoch) if frames else (last_seq, epoch)
+        yield segment
 
 
 def read(segments: list[tuple[int, Path]], firsts: list[int], after_seq: int, until_seq: int) -> Iterator[Frame]:

@@ -1,13 +1,16 @@
 """The form of the journal on disk, and the judgement of what is found there. Pure.
 
 A segment is a header and then frames; after the last frame come zeros, because
-segments are preallocated. A frame is one batch that one barrier made durable:
+segments are preallocated: the header says how long the file was made. A frame
+is one batch that one barrier made durable:
 
+    magic 8 | first seq 8 | segment bytes 8 | CRC32C 4
     magic 4 | payload length 4 | CRC32C 4 | first seq 8 | last seq 8 | epoch 8 | payload
 
-all little-endian; the CRC covers everything after itself and the length. A
-frame that is not whole, with nothing valid behind it, is a torn tail: it was
-never acknowledged. Anything else that is not whole is damage.
+all little-endian; the CRC of a header covers what is before it, that of a frame
+everything after itself and the length. A frame that is not whole, with nothing
+valid behind it, is a torn tail: it was never acknowledged. Anything else that
+is not whole, a file of another length among it, is damage.
 """
 
 import struct
@@ -16,16 +19,17 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-SEGMENT_MAGIC = b"OGSEGM01"
+SEGMENT_MAGIC = b"OGSEGM02"
 FRAME_MAGIC = b"OGF1"
-_SEGMENT = struct.Struct("<8sQ")
+_SEGMENT = struct.Struct("<8sQQ")
+_CRC = struct.Struct("<I")
 _FRAME = struct.Struct("<4sII")
 _SEQS = struct.Struct("<QQQ")
-SEGMENT_HEADER_BYTES = _SEGMENT.size
+SEGMENT_HEADER_BYTES = _SEGMENT.size + _CRC.size
 FRAME_HEADER_BYTES = _FRAME.size + _SEQS.size
 
 
-class DamagedJournalError(Exception):
+class DamagedJournalError(RuntimeError):
     """The journal holds something that was acknowledged and cannot be read."""
 
 
@@ -46,21 +50,30 @@ class Frame:
         return self.offset + FRAME_HEADER_BYTES + len(self.payload)
 
 
-def encode_segment_header(first_seq: int) -> bytes:
-    """The first bytes of the segment whose first event is `first_seq`."""
-    return _SEGMENT.pack(SEGMENT_MAGIC, first_seq)
+def encode_segment_header(first_seq: int, segment_bytes: int) -> bytes:
+    """The first bytes of the segment whose first event is `first_seq` and whose file has `segment_bytes`."""
+    head = _SEGMENT.pack(SEGMENT_MAGIC, first_seq, segment_bytes)
+    return head + _CRC.pack(google_crc32c.value(head))
 
 
 def decode_segment_header(data: bytes, name: str) -> int:
     """The first sequence of a segment.
 
+    Args:
+        data: the whole segment.
+        name: how errors call it.
+
     Raises:
-        DamagedJournalError: these are not the first bytes of a segment.
+        DamagedJournalError: this is not a segment, or not all of it.
     """
-    if len(data) < SEGMENT_HEADER_BYTES or not data.startswith(SEGMENT_MAGIC):
+    if len(data) < SEGMENT_HEADER_BYTES:
+        raise DamagedJournalError(f"{name}: offset {len(data)}: the segment ends within its header")
+    magic, first_seq, segment_bytes = _SEGMENT.unpack_from(data)
+    if magic != SEGMENT_MAGIC or _CRC.unpack_from(data, _SEGMENT.size)[0] != google_crc32c.value(data[: _SEGMENT.size]):
         raise DamagedJournalError(f"{name}: offset 0: not a journal segment")
-    first_seq: int = _SEGMENT.unpack_from(data)[1]
-    return first_seq
+    if len(data) != segment_bytes:
+        raise DamagedJournalError(f"{name}: offset {len(data)}: the segment was made with {segment_bytes} bytes")
+    return int(first_seq)
 
 
 def encode_frame(first_seq: int, last_seq: int, epoch: int, payload: bytes) -> bytes:
@@ -87,22 +100,24 @@ def frame_at(data: bytes, offset: int) -> Frame | None:
     return Frame(first_seq, last_seq, epoch, payload, offset)
 
 
-def frames_in(data: bytes, name: str, after_seq: int) -> Iterator[Frame]:
+def frames_in(data: bytes, name: str, after_seq: int, epoch: int = 0) -> Iterator[Frame]:
     """The frames of a segment, in order; stops at its end or at a torn tail.
 
     Args:
         data: the whole segment.
         name: how errors call it.
         after_seq: the last sequence before this segment; a gap is damage.
+        epoch: the last epoch before this segment; a smaller one is damage.
 
     Raises:
         DamagedJournalError: with the offset of what cannot be read.
     """
     offset = SEGMENT_HEADER_BYTES
-    epoch = 0
     while (frame := frame_at(data, offset)) is not None:
-        if frame.first_seq != after_seq + 1 or frame.last_seq < frame.first_seq or frame.epoch < epoch:
+        if frame.first_seq != after_seq + 1 or frame.last_seq < frame.first_seq:
             raise DamagedJournalError(f"{name}: offset {offset}: expected seq {after_seq + 1}, got {frame.first_seq}")
+        if frame.epoch < epoch:
+            raise DamagedJournalError(f"{name}: offset {offset}: epoch {frame.epoch} after epoch {epoch}")
         yield frame
         after_seq, epoch, offset = frame.last_seq, frame.epoch, frame.end
     behind = _valid_frame_after(data, offset)
