@@ -28,6 +28,8 @@ from runtime.settings import Server, Settings
 
 CONCURRENT_STREAMS_MAX = 1000
 EXIT_FAILED = 1
+LIVENESS = "liveness"
+"""The health service that serves as long as the loop turns, whatever the parts say: for whoever restarts servers."""
 log = get_logger(__name__)
 
 Register = Callable[[grpc.aio.Server], None]
@@ -58,6 +60,7 @@ class Health:
     async def cover(self, services: Sequence[str]) -> None:
         """Names the services that share this health."""
         self._services = ("", *services)
+        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         await self._publish()
 
     def set(self, serving: bool, detail: str = "") -> None:
