@@ -13,6 +13,7 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
+from gateway.encoding import Envelope
 from runtime.errors import Refused
 from runtime.instruments import Instrument, Instruments, parse_positive_nano
 
@@ -37,7 +38,11 @@ class Admission:
         self._instruments = instruments
         self._gateway_id = gateway_id
 
-    def new_order(self, order: orders.OrderTerms, actor: str, session_id: str, received_unix_ns: int) -> bytes:
+    def envelope(self, actor: str, session_id: str = "") -> Envelope:
+        """What all commands of one caller have in common."""
+        return Envelope(actor, session_id, self._gateway_id)
+
+    def new_order(self, order: orders.OrderTerms, envelope: Envelope, received_unix_ns: int) -> bytes:
         """The command that places an order.
 
         Raises:
@@ -52,24 +57,22 @@ class Admission:
         prevention = order.self_trade_prevention or types.SELF_TRADE_PREVENTION_CANCEL_NEWEST
         _one_of(prevention, PREVENTIONS, types.SelfTradePrevention, "self_trade_prevention")
         _check_served(order)
-        body = wire.NewOrder(
-            account=order.account,
-            cl_ord_id=order.cl_ord_id,
-            symbol=order.symbol,
-            side=order.side,
-            ord_type=order.ord_type,
-            time_in_force=time_in_force,
-            qty_lots=instrument.lots(order.qty, "qty"),
-            price_ticks=_price(order, instrument),
-            self_trade_prevention=prevention,
-            decision_maker=_label(order.decision_maker, "decision_maker"),
-            strategy_id=_label(order.strategy_id, "strategy_id"),
+        return envelope.new_order(
+            received_unix_ns,
+            order.account,
+            order.cl_ord_id,
+            order.symbol,
+            order.side,
+            order.ord_type,
+            time_in_force,
+            instrument.lots(order.qty, "qty"),
+            _price(order, instrument),
+            prevention,
+            _label(order.decision_maker, "decision_maker"),
+            _label(order.strategy_id, "strategy_id"),
         )
-        return self._command(actor, session_id, received_unix_ns, new_order=body)
 
-    def replace_order(
-        self, request: entry.ReplaceOrderRequest, actor: str, session_id: str, received_unix_ns: int
-    ) -> bytes:
+    def replace_order(self, request: entry.ReplaceOrderRequest, envelope: Envelope, received_unix_ns: int) -> bytes:
         """The command that changes an order; the core holds the new values against the order's tick and lot.
 
         Raises:
@@ -89,11 +92,9 @@ class Admission:
             qty_nano=_nano(request.qty, "qty"),
             price_nano=_nano(request.price, "price"),
         )
-        return self._command(actor, session_id, received_unix_ns, replace_order=body)
+        return _command(envelope, received_unix_ns, replace_order=body)
 
-    def cancel_order(
-        self, request: entry.CancelOrderRequest, actor: str, session_id: str, received_unix_ns: int
-    ) -> bytes:
+    def cancel_order(self, request: entry.CancelOrderRequest, envelope: Envelope, received_unix_ns: int) -> bytes:
         """The command that cancels an order.
 
         Raises:
@@ -107,17 +108,18 @@ class Admission:
             order_id=order_id_of(request.order_id) if request.order_id else 0,
             orig_cl_ord_id=_reference(request),
         )
-        return self._command(actor, session_id, received_unix_ns, cancel_order=body)
+        return _command(envelope, received_unix_ns, cancel_order=body)
 
-    def _command(self, actor: str, session_id: str, received_unix_ns: int, **body: Any) -> bytes:
-        command = wire.Command(
-            actor=actor,
-            session_id=session_id,
-            gateway_id=self._gateway_id,
-            received_unix_ns=received_unix_ns,
-            **body,
-        )
-        return command.SerializeToString()
+
+def _command(envelope: Envelope, received_unix_ns: int, **body: Any) -> bytes:
+    command = wire.Command(
+        actor=envelope.actor,
+        session_id=envelope.session_id,
+        gateway_id=envelope.gateway_id,
+        received_unix_ns=received_unix_ns,
+        **body,
+    )
+    return command.SerializeToString()
 
 
 def order_id_of(text: str) -> int:
@@ -181,12 +183,13 @@ def _one_of(value: int, served: frozenset[Any], enum: Any, field: str) -> None:
 
 def _check_served(order: orders.OrderTerms) -> None:
     """Refuses what the contract has and this version does not do, rather than ignoring it."""
-    for field in NOT_SERVED_TEXTS:
-        if getattr(order, field):
-            raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
-    for field in NOT_SERVED_MESSAGES:
-        if order.HasField(field):  # type: ignore[arg-type]  # the names are literals of the contract
-            raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
+    if order.stop_px or order.display_qty or order.min_qty:
+        field = next(field for field in NOT_SERVED_TEXTS if getattr(order, field))
+        raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
+    if order.HasField("trail") or order.HasField("expire_time") or order.HasField("contingency"):
+        names = {descriptor.name for descriptor, _ in order.ListFields()}
+        field = next(field for field in NOT_SERVED_MESSAGES if field in names)
+        raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
     if order.HasField("exec_inst") and (order.exec_inst.post_only or order.exec_inst.reduce_only):
         raise Refused(types.REASON_NOT_SUPPORTED, "exec_inst is not served", field="exec_inst")
 

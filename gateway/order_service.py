@@ -19,6 +19,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission, check_key, order_id_of
 from gateway.convert import order_of, refusal, report
+from gateway.encoding import Envelope
 from gateway.link import Link
 from gateway.reports import Reader, Reports
 from gateway.session import Session, check_logon
@@ -76,19 +77,19 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         """Places one order."""
         received_unix_ns = unix_ns()
         self._link.check_known()
-        command = self._admission.new_order(request.order, current_principal().subject, "", received_unix_ns)
+        command = self._admission.new_order(request.order, self._caller(), received_unix_ns)
         return wire.SubmitOrderResponse(report=await self._carried_out(command))
 
     async def CancelOrder(self, request: wire.CancelOrderRequest, context: Any) -> wire.CancelOrderResponse:
         """Cancels one order."""
         received_unix_ns = unix_ns()
-        command = self._admission.cancel_order(request, current_principal().subject, "", received_unix_ns)
+        command = self._admission.cancel_order(request, self._caller(), received_unix_ns)
         return wire.CancelOrderResponse(report=await self._carried_out(command))
 
     async def ReplaceOrder(self, request: wire.ReplaceOrderRequest, context: Any) -> wire.ReplaceOrderResponse:
         """Changes one order."""
         received_unix_ns = unix_ns()
-        command = self._admission.replace_order(request, current_principal().subject, "", received_unix_ns)
+        command = self._admission.replace_order(request, self._caller(), received_unix_ns)
         return wire.ReplaceOrderResponse(report=await self._carried_out(command))
 
     async def GetOrder(self, request: wire.GetOrderRequest, context: Any) -> wire.GetOrderResponse:
@@ -144,19 +145,18 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
             async for message in stream.write(self._settings.heartbeat_interval_s):
                 yield message
 
-    async def OrderSession(
+    async def OrderSession(  # type: ignore[override]  # messages that are laid out already are bytes
         self, request_iterator: AsyncIterator[wire.OrderSessionRequest], context: Any
-    ) -> AsyncIterator[wire.OrderSessionResponse]:
+    ) -> AsyncIterator[wire.OrderSessionResponse | bytes]:
         """Runs a session."""
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "logon":
             raise Refused(types.REASON_FIELD_MISSING, "a session begins with a logon", field="logon")
         heartbeat_s = check_logon(first.logon)
         self._link.check_up()
-        subject = current_principal().subject
-        session = Session(
-            self._stream_id("session"), subject, first.logon, self._link, self._reports, self._instruments
-        )
+        stream_id = self._stream_id("session")
+        envelope = self._admission.envelope(current_principal().subject, stream_id)
+        session = Session(stream_id, envelope, first.logon, self._link, self._reports, self._instruments)
         self._check_resume(first.logon.resume_after if first.logon.HasField("resume_after") else None, session)
         async with self._subscribed(session):
             reading = asyncio.create_task(session.read(request_iterator, self._admission))
@@ -166,6 +166,9 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
                     yield message
             finally:
                 reading.cancel()
+
+    def _caller(self) -> Envelope:
+        return self._admission.envelope(current_principal().subject)
 
     async def _carried_out(self, command: bytes) -> orders.ExecutionReport:
         """The report that answers a command, once it is on disk.

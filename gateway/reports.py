@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from ordergate.matching.v1 import events_pb2 as events
 from ordergate.matching.v1 import matching_pb2 as wire
@@ -16,6 +17,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from prometheus_client import Counter, Gauge
 
 from gateway.convert import report
+from gateway.encoding import execution_report
 from runtime.instruments import Instruments
 
 READER_REPORTS_MAX = 100_000
@@ -25,6 +27,17 @@ readers_gauge = Gauge("ordergate_gateway_report_readers", "Sessions and report s
 cut_total = Counter("ordergate_gateway_readers_cut_total", "Readers that were cut because they were too slow.")
 
 
+class Told(NamedTuple):
+    """An event on its way to one reader."""
+
+    event: events.Event
+    epoch: int
+    durable_unix_ns: int
+    """0 for an event of the past."""
+    correlation_id: int
+    """The reader's own number of the command that the event answers; 0 for none."""
+
+
 class Reader:
     """One stream's reports, in sequence, until they are taken."""
 
@@ -32,7 +45,7 @@ class Reader:
         self.accounts = accounts
         self.start_seq = after_seq
         """Live reports come after this one; what is older is history."""
-        self.reports: list[orders.ExecutionReport] = []
+        self.reports: list[Told] = []
         self.too_slow = False
         self.news = asyncio.Event()
 
@@ -41,18 +54,18 @@ class Reader:
         del event
         return 0
 
-    def offer(self, made: orders.ExecutionReport) -> None:
-        """Takes a report, or marks the reader as too slow."""
+    def offer(self, told: Told) -> None:
+        """Takes an event, or marks the reader as too slow."""
         if len(self.reports) >= READER_REPORTS_MAX:
             if not self.too_slow:
                 cut_total.inc()
             self.too_slow = True
         elif not self.too_slow:
-            self.reports.append(made)
+            self.reports.append(told)
         self.news.set()
 
-    def take(self) -> list[orders.ExecutionReport]:
-        """Gives all reports that wait."""
+    def take(self) -> list[Told]:
+        """Gives all events that wait."""
         taken, self.reports = self.reports, []
         return taken
 
@@ -91,27 +104,35 @@ class Reports:
         readers = self._readers
         if not readers:
             return
-        instruments = self._instruments
         handed = 0
         for event in told:
             if not event.HasField("order"):
                 continue
             for reader in readers.get(event.order.account, ()):
-                correlation = reader.correlation_of(event)
-                reader.offer(report(event, instruments, epoch, durable_unix_ns, correlation))
+                reader.offer(Told(event, epoch, durable_unix_ns, reader.correlation_of(event)))
                 handed += 1
         reports_total.inc(handed)
 
     async def history(
         self, stub: matching_pb2_grpc.MatchingServiceAsyncStub, name: str, reader: Reader, after_seq: int
-    ) -> AsyncIterator[list[orders.ExecutionReport]]:
-        """The reader's reports after `after_seq` and up to its live ones, from matching."""
+    ) -> AsyncIterator[list[Told]]:
+        """The reader's events after `after_seq` and up to its live ones, from matching."""
         if after_seq >= reader.start_seq:
             return
         request = wire.StreamEventsRequest(
             follower=name, resume_after=after_seq, until_seq=reader.start_seq, accounts=sorted(reader.accounts)
         )
         async for response in stub.StreamEvents(request):
-            told = [events.Event.FromString(data) for data in response.events]
-            if told:
-                yield [report(event, self._instruments, response.epoch, 0) for event in told]
+            if response.events:
+                yield [Told(events.Event.FromString(data), response.epoch, 0, 0) for data in response.events]
+
+    def message(self, told: Told, sent_unix_ns: int) -> orders.ExecutionReport:
+        """The report of an event."""
+        made = report(told.event, self._instruments, told.epoch, told.durable_unix_ns, told.correlation_id)
+        made.sent_unix_ns = sent_unix_ns
+        return made
+
+    def encode(self, told: Told, sent_unix_ns: int) -> bytes:
+        """The bytes of the report of an event."""
+        event, epoch, durable_unix_ns, correlation_id = told
+        return execution_report(event, self._instruments, epoch, durable_unix_ns, sent_unix_ns, correlation_id)

@@ -17,8 +17,9 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission
 from gateway.convert import report
+from gateway.encoding import Envelope, report_frame
 from gateway.link import Link
-from gateway.reports import Reader, Reports
+from gateway.reports import Reader, Reports, Told
 from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused, reason_detail
 from runtime.instruments import Instruments
@@ -39,11 +40,17 @@ class Session(Reader):
     """What the gateway knows of one live session."""
 
     def __init__(
-        self, stream_id: str, actor: str, logon: wire.Logon, link: Link, reports: Reports, instruments: Instruments
+        self,
+        stream_id: str,
+        envelope: Envelope,
+        logon: wire.Logon,
+        link: Link,
+        reports: Reports,
+        instruments: Instruments,
     ) -> None:
         super().__init__(frozenset(logon.accounts), reports.last_seq)
         self.stream_id = stream_id
-        self._actor = actor
+        self._envelope = envelope
         self._logon = logon
         self._link = link
         self._reports = reports
@@ -77,10 +84,10 @@ class Session(Reader):
         """The client's number of the command that an event answers; 0 for none."""
         return self._direct.pop(event.seq, 0)
 
-    def offer(self, made: orders.ExecutionReport) -> None:
-        """Takes a report, unless the session wants only the answers to its own commands."""
-        if self._logon.ack_level != wire.ACK_LEVEL_ACCEPTED_ONLY or made.correlation_id:
-            super().offer(made)
+    def offer(self, told: Told) -> None:
+        """Takes an event, unless the session wants only the answers to its own commands."""
+        if self._logon.ack_level != wire.ACK_LEVEL_ACCEPTED_ONLY or told.correlation_id:
+            super().offer(told)
 
     async def read(self, requests: AsyncIterator[wire.OrderSessionRequest], admission: Admission) -> None:
         """Hands the client's commands over until it logs out or goes away."""
@@ -104,7 +111,7 @@ class Session(Reader):
             self.end = types.StreamEnd(reason=reason, text=text, retry_delay_ms=RETRY_DELAY_MS)
         self.news.set()
 
-    async def write(self, heartbeat_s: float) -> AsyncIterator[wire.OrderSessionResponse]:
+    async def write(self, heartbeat_s: float) -> AsyncIterator[wire.OrderSessionResponse | bytes]:
         """Everything that the session has to say, until its end is said."""
         yield self._accepted(heartbeat_s)
         if self._logon.HasField("resume_after"):
@@ -168,13 +175,13 @@ class Session(Reader):
         kind = command.WhichOneof("command")
         if kind == "submit":
             self._bind(command.submit)
-            return admission.new_order(command.submit, self._actor, self.stream_id, received_unix_ns)
+            return admission.new_order(command.submit, self._envelope, received_unix_ns)
         if kind == "cancel":
             self._bind(command.cancel)
-            return admission.cancel_order(command.cancel, self._actor, self.stream_id, received_unix_ns)
+            return admission.cancel_order(command.cancel, self._envelope, received_unix_ns)
         if kind == "replace":
             self._bind(command.replace)
-            return admission.replace_order(command.replace, self._actor, self.stream_id, received_unix_ns)
+            return admission.replace_order(command.replace, self._envelope, received_unix_ns)
         if kind is None:
             raise Refused(types.REASON_FIELD_MISSING, "the command is empty", field="command")
         raise Refused(types.REASON_NOT_SUPPORTED, f"{kind} is not served", field=kind)
@@ -209,12 +216,12 @@ class Session(Reader):
         )
         return self._message(self._sent_seq, logon=accepted)
 
-    def _frame(self, part: list[orders.ExecutionReport], replies: list[wire.CommandReply]) -> wire.OrderSessionResponse:
+    def _frame(self, part: list[Told], replies: list[wire.CommandReply]) -> bytes:
+        """A frame's message, laid out: its reports are never message objects."""
         sent_unix_ns = unix_ns()
-        for made in part:
-            made.sent_unix_ns = sent_unix_ns
-        seq = part[-1].seq if part else self._sent_seq
-        return self._message(seq, frame=wire.ReportFrame(reports=part, replies=replies))
+        encode = self._reports.encode
+        head = self._message(part[-1].event.seq if part else self._sent_seq)
+        return report_frame(head, [encode(told, sent_unix_ns) for told in part], replies)
 
     def _heartbeat(self) -> wire.OrderSessionResponse:
         beat = types.Heartbeat(last_seq=self._sent_seq, time=timestamp(unix_ns()))
@@ -228,7 +235,6 @@ class Session(Reader):
         self,
         seq: int,
         logon: wire.LogonAccepted | None = None,
-        frame: wire.ReportFrame | None = None,
         heartbeat: types.Heartbeat | None = None,
         end: types.StreamEnd | None = None,
     ) -> wire.OrderSessionResponse:
@@ -239,7 +245,6 @@ class Session(Reader):
             seq=seq,
             prev_seq=prev_seq,
             logon=logon,
-            frame=frame,
             heartbeat=heartbeat,
             end=end,
         )

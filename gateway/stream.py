@@ -10,7 +10,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway.link import Link
-from gateway.reports import Reader, Reports
+from gateway.reports import Reader, Reports, Told
 from runtime.clock import timestamp, unix_ns
 
 RETRY_DELAY_MS = 500
@@ -40,8 +40,8 @@ class ReportStream(Reader):
         yield self._subscribed(heartbeat_s)
         if self._resume_after is not None:
             async for past in self._reports.history(self._link.stub, self.stream_id, self, self._resume_after):
-                for made in past:
-                    yield self._report(made)
+                for told in past:
+                    yield self._report(told)
         while True:
             if not (self.reports or self._end or self.too_slow):
                 self.news.clear()
@@ -52,8 +52,8 @@ class ReportStream(Reader):
                     beat = types.Heartbeat(last_seq=self._sent_seq, time=timestamp(unix_ns()))
                     yield self._message(self._sent_seq, heartbeat=beat)
                     continue
-            for made in self.take():
-                yield self._report(made)
+            for told in self.take():
+                yield self._report(told)
             if self.too_slow:
                 self.finish(types.REASON_SLOW_CONSUMER, "the stream did not take its reports fast enough")
             if self._end is not None and not self.reports:
@@ -69,9 +69,8 @@ class ReportStream(Reader):
         )
         return self._message(self._sent_seq, subscribed=subscribed)
 
-    def _report(self, made: orders.ExecutionReport) -> wire.StreamExecutionReportsResponse:
-        made.sent_unix_ns = unix_ns()
-        return self._message(made.seq, report=made)
+    def _report(self, told: Told) -> wire.StreamExecutionReportsResponse:
+        return self._message(told.event.seq, report=self._reports.message(told, unix_ns()))
 
     def _message(
         self,

@@ -110,7 +110,7 @@ def encode_events(told: Sequence[events.Event]) -> list[bytes]:
 
 def encode_event(event: events.Event, last_of_command: bool) -> bytes:
     """The bytes of one event."""
-    if type(event) is events.OrderEvent and event.risk is None:
+    if type(event) is events.OrderEvent and event.order_id and event.risk is None:
         return order_event(event, last_of_command)
     name, body = _ENCODERS[type(event)](event)
     message = wire_events.Event(

@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import gc
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -28,7 +27,6 @@ from runtime.serve import Health, Register, serve
 from runtime.settings import Settings
 
 JOURNAL_FAILED_EXIT = 70
-GC_YOUNG_OBJECTS = 100_000
 log = get_logger(__name__)
 
 
@@ -39,7 +37,6 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
         engine = Engine()
         commands = recover(engine, journal.read(0, journal.last_seq))
         log.info("recovered", commands=commands, last_seq=journal.last_seq, epoch=journal.epoch)
-        _spare_the_collector()
         feed = Feed(journal)
         sequencer = Sequencer(engine, journal, feed)
         if not journal.last_seq:
@@ -59,13 +56,6 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
 def main() -> None:
     """Runs the matching server until it is told to stop."""
     serve("matching", parts, Settings())
-
-
-def _spare_the_collector() -> None:
-    """Keeps what recovery built out of garbage collection: it lives for ever and makes no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_YOUNG_OBJECTS, 50, 100)
 
 
 def _end_if_failed(working: asyncio.Task[None]) -> None:

@@ -63,9 +63,9 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _guarded(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         call = _GuardedMethod(method, handler, self._verifier, self._default_deadline_s)
-        serializers = {
+        serializers: dict[str, Any] = {
             "request_deserializer": _Readable(handler.request_deserializer),
-            "response_serializer": handler.response_serializer,
+            "response_serializer": _serializer(handler.response_serializer),
         }
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(call.stream_stream, **serializers)
@@ -214,6 +214,11 @@ class _GuardedMethod:
             log.error("call failed", method=self._method, exc_info=error)
             return Refused(types.REASON_INTERNAL, "a fault of the server; it has been logged")
         return None
+
+
+def _serializer(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Lets a servicer give bytes instead of a message where it has laid the message out itself."""
+    return lambda message: message if type(message) is bytes else serialize(message)
 
 
 def _is_open_service(method: str) -> bool:

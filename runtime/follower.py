@@ -74,6 +74,8 @@ async def follow(settings: Settings, name: str, view: View) -> NoReturn:
                 stub: matching_pb2_grpc.MatchingServiceAsyncStub = matching_pb2_grpc.MatchingServiceStub(channel)
                 await _feed_once(stub, name, view, position)
             except (grpc.aio.AioRpcError, TimeoutError) as error:
+                if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                    raise FeedGapError(f"{name} is at {position}: {error.details()}") from error
                 why = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "silence"
                 log.warning("event feed broke", follower=name, position=position, why=why)
             retry_s = RETRY_MIN_S if await view.position() > position else min(RETRY_MAX_S, retry_s * 2)

@@ -101,6 +101,10 @@ class Instrument:
     def _tick_cache(self) -> dict[str, int]:
         return {}
 
+    @cached_property
+    def _lot_cache(self) -> dict[str, int]:
+        return {}
+
     def price_text(self, ticks: int) -> str:
         """A price in ticks as a decimal string, with the places of the tick size."""
         text = self._texts.get(ticks)
@@ -119,10 +123,14 @@ class Instrument:
     def avg_px_text(self, value_ticks_lots: int, qty_lots: int) -> str:
         """The average price of `qty_lots` that cost `value_ticks_lots`; empty for no quantity.
 
-        Rounded half to even at 9 places.
+        With the places of the tick size where it is a multiple of it, else
+        rounded half to even at 9 places.
         """
         if qty_lots == 0:
             return ""
+        ticks, rest = divmod(value_ticks_lots, qty_lots)
+        if not rest:
+            return self.price_text(abs(ticks))
         return format_nano(divide_half_even(abs(value_ticks_lots) * self.tick_size_nano, abs(qty_lots)))
 
     def ticks(self, text: str, field: str) -> int:
@@ -144,7 +152,12 @@ class Instrument:
         Raises:
             Refused: not a plain decimal, not above 0, off the lot, or too large.
         """
-        return self._whole(text, field, self.lot_size_nano, types.REASON_QTY_OFF_LOT, QTY_LOTS_MAX)
+        lots = self._lot_cache.get(text)
+        if lots is None:
+            lots = self._whole(text, field, self.lot_size_nano, types.REASON_QTY_OFF_LOT, QTY_LOTS_MAX)
+            if len(self._lot_cache) < TEXT_CACHE_MAX:
+                self._lot_cache[text] = lots
+        return lots
 
     def _whole(self, text: str, field: str, step_nano: int, off: types.Reason.ValueType, steps_max: int) -> int:
         value = parse_positive_nano(text, field)

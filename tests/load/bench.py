@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -20,12 +21,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import grpc
 import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import order_entry_pb2_grpc
 from ordergate.orders.v1 import orders_pb2 as orders
@@ -158,8 +161,8 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ordergate-bench-")))
         settings = _settings(home)
         echo_port = stack.enter_context(_echo())
-        stack.enter_context(_server("matching", settings))
-        stack.enter_context(_server("gateway", settings))
+        pids = {name: stack.enter_context(_server(name, settings)) for name in ("matching", "gateway")}
+        pids["client"] = os.getpid()
         async with client_channel(f"127.0.0.1:{echo_port}") as floor, client_channel(settings.gateway_address) as line:
             await _ready(line)
             target = Target(line, _token(home, settings))
@@ -173,11 +176,16 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             session = SessionDriver(target)
             await session.start()
             pings = await _stream_turns(options, floor, payload, session)
-            rates = {}
+            rates: dict[str, float] = {}
             for size in (16, 64, 256):
                 await throughput(session, size, 4)
-                runs = [await throughput(session, size, max(8, options.orders // size)) for _ in range(options.rounds)]
+                before = {name: _cpu_s(pid) for name, pid in pids.items()}
+                frames = max(8, options.orders // size)
+                runs = [await throughput(session, size, frames) for _ in range(options.rounds)]
                 rates[f"frames_of_{size}_orders_per_s"] = round(statistics.median(runs))
+                for name, pid in pids.items():
+                    used_s = _cpu_s(pid) - before[name]
+                    rates[f"frames_of_{size}_cpu_us_{name}"] = round(used_s / (frames * size * options.rounds) * 1e6, 1)
             await session.stop()
     return unary | pings | rates
 
@@ -248,9 +256,13 @@ def _settings(home: Path) -> Settings:
     )
 
 
-def _free_port() -> int:
-    import socket
+def _cpu_s(pid: int) -> float:
+    """Processor time that a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -283,7 +295,7 @@ def _echo() -> Iterator[int]:
 
 
 @contextmanager
-def _server(name: str, settings: Settings) -> Iterator[None]:
+def _server(name: str, settings: Settings) -> Iterator[int]:
     fields = {
         f"ORDERGATE_{field.upper()}": str(value)
         for field, value in settings.model_dump().items()
@@ -292,15 +304,13 @@ def _server(name: str, settings: Settings) -> Iterator[None]:
     command = [sys.executable, "-c", f"from {name}.server import main; main()"]
     process = subprocess.Popen(command, env=os.environ | fields, cwd=ROOT)
     try:
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
 
 
 async def _ready(channel: grpc.aio.Channel) -> None:
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-
     stub: Any = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest(service="ordergate.orders.v1.OrderEntryService")
     async with asyncio.timeout(HEALTHY_WITHIN_S):
@@ -315,7 +325,7 @@ def conditions() -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores shared by client, gateway and matching",
         "python": platform.python_version(),
         "grpcio": grpc.__version__,
-        "uvloop": uvloop.__version__,
+        "uvloop": version("uvloop"),
         "durability": "one fdatasync for each batch, before the acknowledgement",
         "orders": "3 of 5 rest, 2 of 5 take; authorization, risk, ledger, metrics on",
         "load_before": os.getloadavg()[0],

@@ -25,7 +25,7 @@ async def _stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator
 async def main() -> None:
     """Serves on a port that the system chooses."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    handlers = {
+    handlers: dict[str, Any] = {
         "Unary": grpc.unary_unary_rpc_method_handler(_unary),
         "Stream": grpc.stream_stream_rpc_method_handler(_stream),
     }

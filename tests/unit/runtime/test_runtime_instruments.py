@@ -124,10 +124,10 @@ def test_average_prices_are_rounded_half_even_at_nine_places(instrument: Instrum
     ("value", "lots", "text"),
     [
         (0, 0, ""),
-        (30_000, 3, "100"),
+        (30_000, 3, "100.00"),
         (30_001, 3, "100.003333333"),
         (20_001, 2, "100.005"),
-        (-30_000, -3, "100"),
+        (-30_000, -3, "100.00"),
     ],
 )
 def test_average_price_texts(value: int, lots: int, text: str) -> None:

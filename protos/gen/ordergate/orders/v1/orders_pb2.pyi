@@ -218,7 +218,8 @@ Global___Contingency: _TypeAlias = Contingency  # noqa: Y015
 @_typing.final
 class ExecutionReport(_message.Message):
     """An execution report, FIX 35=8: one event in the life of one order, with the
-    order's state after it.
+    order's state after it. Sequences and times have a fixed width: they are large
+    in any case, and a gateway writes many.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -314,7 +315,8 @@ class ExecutionReport(_message.Message):
     """Still open, FIX tag 151; 0 once the order is done."""
     avg_px: _builtins.str
     """Average price of the traded part, FIX tag 6; empty before the first fill.
-    Rounded half to even at 9 places.
+    With the places of the tick where it is a multiple of it, else rounded half
+    to even at 9 places.
     """
     trade_id: _builtins.str
     """The venue's id of the trade, FIX tag 1003; the same on both sides."""

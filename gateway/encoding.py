@@ -1,0 +1,169 @@
+"""Lays out new-order commands and execution reports as protobuf bytes, without building messages.
+
+These two are made for every order. The layouts are those of
+`ordergate.matching.v1.Command` and `ordergate.orders.v1.ExecutionReport`; tests
+hold them against the generated classes, field by field.
+"""
+
+import struct
+from functools import lru_cache
+
+from ordergate.matching.v1 import events_pb2 as wire
+from ordergate.orders.v1 import order_entry_pb2 as entry
+
+from gateway.convert import report
+from runtime.clock import NANOS_PER_SECOND
+from runtime.instruments import Instruments
+from runtime.layout import nested, repeated_text, text, varint
+
+_RECEIVED = struct.Struct("<Bq")
+_NEW_ORDER = struct.Struct("<BBBBBBBqBqBB")
+_REPORT = struct.Struct("<BQBQBQBQBBBBBBBBHBHBHBHQHqHqHqHqHQ")
+_TRADE = struct.Struct("<HB")
+_NANOS = struct.Struct("<6B")
+
+
+class Envelope:
+    """What all commands of one caller have in common, laid out once."""
+
+    def __init__(self, actor: str, session_id: str, gateway_id: str) -> None:
+        self.actor = actor
+        self.session_id = session_id
+        self.gateway_id = gateway_id
+        self._head = text(b"\x0a", actor) + text(b"\x12", session_id) + text(b"\x1a", gateway_id)
+
+    def new_order(
+        self,
+        received_unix_ns: int,
+        account: str,
+        cl_ord_id: str,
+        symbol: str,
+        side: int,
+        ord_type: int,
+        time_in_force: int,
+        qty_lots: int,
+        price_ticks: int,
+        self_trade_prevention: int,
+        decision_maker: str,
+        strategy_id: str,
+    ) -> bytes:
+        """The bytes of a Command that places an order; every enum has been checked."""
+        parts = [
+            repeated_text(b"\x0a", account),
+            text(b"\x12", cl_ord_id),
+            repeated_text(b"\x1a", symbol),
+            _NEW_ORDER.pack(
+                0x20,
+                side,
+                0x28,
+                ord_type,
+                0x30,
+                time_in_force,
+                0x39,
+                qty_lots,
+                0x41,
+                price_ticks,
+                0x48,
+                self_trade_prevention,
+            ),
+        ]
+        if decision_maker:
+            parts.append(repeated_text(b"\x52", decision_maker))
+        if strategy_id:
+            parts.append(repeated_text(b"\x5a", strategy_id))
+        return self._head + _RECEIVED.pack(0x21, received_unix_ns) + nested(b"\x52", parts)
+
+
+def execution_report(
+    event: wire.Event,
+    instruments: Instruments,
+    epoch: int,
+    durable_unix_ns: int,
+    sent_unix_ns: int,
+    correlation_id: int,
+) -> bytes:
+    """The bytes of the report of an order event."""
+    order = event.order
+    instrument = instruments.get(order.symbol)
+    if instrument is None or order.reason or not order.order_id:
+        made = report(event, instruments, epoch, durable_unix_ns, correlation_id)
+        made.sent_unix_ns = sent_unix_ns
+        return made.SerializeToString()
+    seq = event.seq
+    account_seq = order.account_seq
+    cum_qty_lots = order.cum_qty_lots
+    numbers = _REPORT.pack(
+        0x09, seq,
+        0x11, epoch,
+        0x19, account_seq,
+        0x21, account_seq - 1,
+        0x58, order.exec_type,
+        0x60, order.ord_status,
+        0x70, order.cause,
+        0x78, order.request,
+        0x0188, order.side,
+        0x0190, order.ord_type,
+        0x0198, order.time_in_force,
+        0x0291, seq - 1,
+        0x02A1, order.received_unix_ns,
+        0x02A9, event.time_unix_ns,
+        0x02B1, durable_unix_ns,
+        0x02B9, sent_unix_ns,
+        0x02C1, correlation_id,
+    )  # fmt: skip
+    parts = [
+        numbers,
+        repeated_text(b"\x2a", order.account),
+        text(b"\x32", order.cl_ord_id),
+        text(b"\x42", str(order.order_id)),
+        text(b"\x4a", str(seq)),
+        repeated_text(b"\x82\x01", order.symbol),
+        repeated_text(b"\xa2\x01", instrument.qty_text(order.qty_lots)),
+        repeated_text(b"\xc2\x01", instrument.qty_text(cum_qty_lots)),
+        repeated_text(b"\xca\x01", instrument.qty_text(order.leaves_qty_lots)),
+        _transact_time(event.time_unix_ns),
+    ]
+    if order.price_ticks:
+        parts.append(repeated_text(b"\xaa\x01", instrument.price_text(order.price_ticks)))
+    if cum_qty_lots:
+        parts.append(text(b"\xd2\x01", instrument.avg_px_text(order.cum_value_ticks_lots, cum_qty_lots)))
+    if order.last_qty_lots:
+        parts += (
+            text(b"\xda\x01", str(order.trade_id)),
+            repeated_text(b"\xe2\x01", instrument.price_text(order.last_px_ticks)),
+            repeated_text(b"\xea\x01", instrument.qty_text(order.last_qty_lots)),
+            _TRADE.pack(0x01F0, order.liquidity),
+        )
+    if order.orig_cl_ord_id:
+        parts.append(text(b"\x3a", order.orig_cl_ord_id))
+    return b"".join(parts)
+
+
+def report_frame(head: entry.OrderSessionResponse, reports: list[bytes], replies: list[entry.CommandReply]) -> bytes:
+    """The bytes of a session message: its head, and a frame with reports and replies."""
+    parts: list[bytes] = []
+    for made in reports:
+        parts += (b"\x0a", varint(len(made)), made)
+    for reply in replies:
+        parts.append(nested(b"\x12", [reply.SerializeToString()]))
+    return head.SerializeToString() + nested(b"\x32", parts)
+
+
+@lru_cache(maxsize=4)
+def _seconds(seconds: int) -> bytes:
+    return b"\x08" + varint(seconds)
+
+
+def _transact_time(unix_ns: int) -> bytes:
+    """Field 35, a Timestamp. Its nanos are a varint of five bytes whatever their value: one pack writes them."""
+    seconds, nanos = divmod(unix_ns, NANOS_PER_SECOND)
+    head = _seconds(seconds)
+    tail = _NANOS.pack(
+        0x10,
+        nanos & 0x7F | 0x80,
+        nanos >> 7 & 0x7F | 0x80,
+        nanos >> 14 & 0x7F | 0x80,
+        nanos >> 21 & 0x7F | 0x80,
+        nanos >> 28,
+    )
+    return b"".join((b"\x9a\x02", varint(len(head) + _NANOS.size), head, tail))

@@ -1,0 +1,184 @@
+"""What is laid out by hand is what the generated classes would have written."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from ordergate.matching.v1 import commands_pb2 as wire_commands
+from ordergate.matching.v1 import events_pb2 as wire_events
+from ordergate.orders.v1 import order_entry_pb2 as entry
+from ordergate.orders.v1 import orders_pb2 as orders
+from ordergate.types.v1 import types_pb2 as types
+
+from gateway.convert import report
+from gateway.encoding import Envelope, execution_report, report_frame
+from matching.convert import decode_command, encode_event
+from matching.core import events, words
+from matching.encoding import journal_entry
+from runtime.instruments import Instruments
+from runtime.layout import varint
+
+SEQS = st.integers(1, 2**63 - 1)
+LOTS = st.integers(0, 10**12)
+TEXTS = st.text(max_size=36)
+KEYS = st.from_regex(r"[A-Za-z0-9_.:-]{1,36}", fullmatch=True)
+NANOS = st.integers(1, 2**62)
+
+
+@st.composite
+def order_events(draw: Any) -> events.OrderEvent:
+    """Any event of an accepted order."""
+    terms = events.OrderTerms(
+        draw(TEXTS),
+        draw(st.sampled_from(["AMZN", "BTCUSD", "NONE"])),
+        draw(st.sampled_from(words.Side)),
+        draw(st.sampled_from(words.OrdType)),
+        draw(st.sampled_from(words.TimeInForce)),
+        draw(st.sampled_from(words.SelfTradePrevention)),
+        draw(TEXTS),
+        draw(TEXTS),
+    )
+    return events.OrderEvent(
+        draw(SEQS),
+        draw(SEQS),
+        draw(NANOS),
+        terms,
+        draw(SEQS),
+        draw(KEYS),
+        draw(st.sampled_from(words.ExecType)),
+        draw(st.sampled_from(words.OrdStatus)),
+        draw(st.sampled_from(words.Cause)),
+        draw(st.sampled_from(words.RequestKind)),
+        order_id=draw(SEQS),
+        qty_lots=draw(LOTS),
+        price_ticks=draw(LOTS),
+        cum_qty_lots=draw(LOTS),
+        leaves_qty_lots=draw(LOTS),
+        cum_value_ticks_lots=draw(LOTS),
+        received_unix_ns=draw(NANOS),
+        actor=draw(TEXTS),
+        orig_cl_ord_id=draw(st.one_of(st.just(""), KEYS)),
+        reason=draw(st.sampled_from(words.Reason)),
+        trade_id=draw(SEQS),
+        last_px_ticks=draw(LOTS),
+        last_qty_lots=draw(LOTS),
+        liquidity=draw(st.sampled_from(words.Liquidity)),
+        contra_order_id=draw(SEQS),
+    )
+
+
+def instruments() -> Instruments:
+    """A share and a pair with fractional lots; `NONE` is not listed."""
+    listed = Instruments()
+    for symbol, tick, lot in (("AMZN", 10**7, 10**9), ("BTCUSD", 10**7, 10**5)):
+        listed.add(
+            wire_commands.ListInstrument(
+                symbol=symbol,
+                asset_class=types.ASSET_CLASS_EQUITY,
+                currency="USD",
+                tick_size_nano=tick,
+                lot_size_nano=lot,
+                multiplier=1,
+            )
+        )
+    return listed
+
+
+LISTED = instruments()
+
+
+@given(order_events(), st.booleans())
+def test_an_event_reads_back_as_it_was(event: events.OrderEvent, last: bool) -> None:
+    """Every field of a laid-out event is read back by the generated class with its value."""
+    read = wire_events.Event.FromString(encode_event(event, last))
+    order, terms = read.order, event.terms
+    assert (read.seq, read.command_seq, read.time_unix_ns) == (event.seq, event.command_seq, event.time_unix_ns)
+    assert read.last_of_command is last
+    for name in events.OrderTerms.__struct_fields__:
+        assert getattr(order, name) == getattr(terms, name), name
+    asked = {"received_unix_ns", "actor"} if not event.request else set()
+    traded = {"trade_id", "last_px_ticks", "liquidity", "contra_order_id"} if not event.last_qty_lots else set()
+    skipped = {"seq", "command_seq", "time_unix_ns", "terms", "risk"} | asked | traded
+    for name in events.OrderEvent.__struct_fields__:
+        if name not in skipped:
+            assert getattr(order, name) == getattr(event, name), name
+
+
+@given(st.binary(max_size=20_000), NANOS, st.lists(st.binary(max_size=300), min_size=1, max_size=5))
+def test_entries_read_back_as_a_batch(command: bytes, time_unix_ns: int, encoded: list[bytes]) -> None:
+    """Two laid-out entries one after the other are a JournalBatch with these two entries."""
+    entry_bytes = journal_entry(command, time_unix_ns, encoded)
+    expected = wire_events.JournalEntry(command=command, time_unix_ns=time_unix_ns, events=encoded)
+    assert wire_events.JournalBatch.FromString(entry_bytes * 2) == wire_events.JournalBatch(entries=[expected] * 2)
+
+
+@given(order_events(), SEQS, NANOS, NANOS, st.integers(0, 2**64 - 1))
+def test_a_report_is_the_message_that_would_have_been_built(
+    event: events.OrderEvent, epoch: int, durable_unix_ns: int, sent_unix_ns: int, correlation_id: int
+) -> None:
+    """A laid-out report equals the report built field by field."""
+    read = wire_events.Event.FromString(encode_event(event, last_of_command=True))
+    laid_out = execution_report(read, LISTED, epoch, durable_unix_ns, sent_unix_ns, correlation_id)
+    built = report(read, LISTED, epoch, durable_unix_ns, correlation_id)
+    built.sent_unix_ns = sent_unix_ns
+    assert orders.ExecutionReport.FromString(laid_out) == built
+
+
+@given(st.lists(order_events(), max_size=4), st.integers(0, 3))
+def test_a_frame_is_the_message_that_would_have_been_built(told: list[events.OrderEvent], replies: int) -> None:
+    """A laid-out session message equals the one built from its reports and replies."""
+    read = [wire_events.Event.FromString(encode_event(event, last_of_command=True)) for event in told]
+    answers = [entry.CommandReply(correlation_id=n + 1) for n in range(replies)]
+    head = entry.OrderSessionResponse(stream_id="s", epoch=1, seq=7, prev_seq=3)
+    laid_out = report_frame(head, [execution_report(event, LISTED, 1, 2, 3, 4) for event in read], answers)
+    reports = [report(event, LISTED, 1, 2, 4) for event in read]
+    for made in reports:
+        made.sent_unix_ns = 3
+    head.frame.CopyFrom(entry.ReportFrame(reports=reports, replies=answers))
+    assert entry.OrderSessionResponse.FromString(laid_out) == head
+
+
+@given(TEXTS, TEXTS, TEXTS, NANOS, TEXTS, KEYS, st.integers(1, 10**12), st.integers(0, 10**12), TEXTS, TEXTS)
+def test_a_command_is_read_as_it_was_asked(
+    actor: str,
+    session_id: str,
+    account: str,
+    received_unix_ns: int,
+    symbol: str,
+    cl_ord_id: str,
+    qty_lots: int,
+    price_ticks: int,
+    decision_maker: str,
+    strategy_id: str,
+) -> None:
+    """A laid-out command is decoded by matching, and read by the generated class, with every value in its place."""
+    laid_out = Envelope(actor, session_id, "g").new_order(
+        received_unix_ns, account, cl_ord_id, symbol, 1, 2, 3, qty_lots, price_ticks, 1, decision_maker, strategy_id
+    )
+    body = wire_commands.NewOrder(
+        account=account,
+        cl_ord_id=cl_ord_id,
+        symbol=symbol,
+        side=types.SIDE_BUY,
+        ord_type=types.ORD_TYPE_LIMIT,
+        time_in_force=types.TIME_IN_FORCE_IOC,
+        qty_lots=qty_lots,
+        price_ticks=price_ticks,
+        self_trade_prevention=types.SELF_TRADE_PREVENTION_CANCEL_NEWEST,
+        decision_maker=decision_maker,
+        strategy_id=strategy_id,
+    )
+    expected = wire_commands.Command(
+        actor=actor, session_id=session_id, gateway_id="g", received_unix_ns=received_unix_ns, new_order=body
+    )
+    assert wire_commands.Command.FromString(laid_out) == expected
+    assert decode_command(laid_out).body.cl_ord_id == cl_ord_id  # type: ignore[union-attr]
+
+
+@given(st.integers(0, 2**63))
+def test_a_varint_is_read_back(number: int) -> None:
+    """Seven bits a byte, the lowest first, the high bit on all but the last."""
+    encoded = varint(number)
+    assert sum((byte & 0x7F) << 7 * place for place, byte in enumerate(encoded)) == number
+    assert all(byte & 0x80 for byte in encoded[:-1])
+    assert not encoded[-1] & 0x80
