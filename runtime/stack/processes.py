@@ -6,6 +6,7 @@ goes to its log file. `runtime.stack.system` says which processes there are.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -21,7 +22,10 @@ RESTART_DELAY_MIN_S = 0.5
 RESTART_DELAY_MAX_S = 15.0
 # A server that lived this long did not die of its start.
 STABLE_AFTER_S = 60.0
+# What is shown of the log of a process that failed.
 TAIL_LINES = 12
+TAIL_LINE_CHARS = 300
+TAIL_BYTES = 64 * 1024
 
 Report = Callable[[str], None]
 
@@ -208,8 +212,23 @@ def _ending(code: int) -> str:
 
 
 def _failure(program: Program, why: str) -> str:
+    return "\n  ".join([f"{program.name} {why}; log: {program.log}", *_last_lines(program.log)])
+
+
+def _last_lines(log: Path) -> list[str]:
     try:
-        lines = program.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
     except OSError:
-        lines = []
-    return "\n  ".join([f"{program.name} {why}; log: {program.log}", *lines])
+        return []
+    return [_readable(line)[:TAIL_LINE_CHARS] for line in lines[-TAIL_LINES:]]
+
+
+def _readable(line: str) -> str:
+    """A log line as a person wants it: of a structured one what happened, without its traceback."""
+    try:
+        fields = json.loads(line)
+        return ": ".join(str(fields[key]) for key in ("level", "event", "error") if key in fields)
+    except (ValueError, TypeError):
+        return line

@@ -7,10 +7,11 @@ in order like Ctrl-C; a second Ctrl-C stops it at once.
 import argparse
 import asyncio
 import ctypes
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -107,13 +108,43 @@ async def _up(settings: Settings, market_maker: bool, terminal: Terminal) -> Non
 @contextmanager
 def _on_stop_signals(stop: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
+    # Who ignores SIGHUP, as nohup does, means to outlive the terminal.
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [number for number in STOP_SIGNALS if not (outlives and number is signal.SIGHUP)]
+    for number in numbers:
         loop.add_signal_handler(number, stop)
-    try:
+    with nullcontext() if outlives else _on_hangup(stop):
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _on_hangup(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls `stop` when the terminal is gone.
+
+    SIGHUP goes to the leader of the session alone; where that is make, as in
+    `ssh -t host make up`, it waits for us and we would never hear of it.
+    """
+    if sys.platform != "linux" or not sys.stdin.isatty():
         yield
-    finally:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
+        return
+    loop = asyncio.get_running_loop()
+    with select.epoll() as hangups:
+
+        def hung_up() -> None:
+            loop.remove_reader(hangups)
+            stop()
+
+        # Hangups alone: reading would stop us where we run in the background.
+        hangups.register(sys.stdin, select.EPOLLHUP)
+        loop.add_reader(hangups, hung_up)
+        try:
+            yield
+        finally:
+            loop.remove_reader(hangups)
 
 
 def _explain(system: Stack, terminal: Terminal) -> None:

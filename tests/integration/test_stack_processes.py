@@ -97,6 +97,15 @@ async def test_an_early_end_is_told_with_the_last_lines(log: Path) -> None:
             await process.wait_ready()
 
 
+async def test_structured_lines_are_told_in_short(log: Path) -> None:
+    """Of a structured log line the level, the event and the error are shown, not the traceback in it."""
+    line = '{"event": "stopped by an error", "level": "error", "error": "disk full", "exception": "Traceback"}'
+    program = python(f"print({line!r}); raise SystemExit(1)", log)
+    with pytest.raises(Failed) as failed:
+        await run(program)
+    assert str(failed.value) == f"child ended with code 1; log: {log}\n  error: stopped by an error: disk full"
+
+
 async def test_a_server_that_is_never_ready_is_given_up(log: Path) -> None:
     """A server that lives and does not serve does not keep us waiting for ever."""
     program = Program("child", ["sleep", "600"], log, ready=partial(serving, "127.0.0.1:1"), ready_timeout_s=0.2)
