@@ -48,6 +48,12 @@ def tile_of(node: Node) -> TileId:
     return TileId(level, node.position << height >> TILE_HEIGHT)
 
 
+def width_at(tile: TileId, size: int) -> int:
+    """How many hashes a tile holds in a tree of `size` leaves, 0 to 256."""
+    above = (size >> TILE_HEIGHT * tile.level) - tile.position * TILE_WIDTH
+    return max(0, min(TILE_WIDTH, above))
+
+
 def node_in_tile(node: Node, hashes: Sequence[bytes]) -> bytes:
     """The hash of a node, from the hashes of its tile as far as that is filled.
 

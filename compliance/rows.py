@@ -1,0 +1,243 @@
+"""What a batch of events becomes in the database: leaves of the log and rows of the history.
+
+The one place where the bytes of events are read. One `Rows` is one transaction;
+of an order, a position or a balance it holds only the last state.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ordergate.matching.v1 import commands_pb2 as commands
+from ordergate.matching.v1 import events_pb2 as events
+from ordergate.types.v1 import types_pb2 as types
+
+from compliance.merkle import leaf_hash
+
+Row = tuple[Any, ...]
+
+LEAF_COLUMNS = (
+    "leaf_index",
+    "event_time_ns",
+    "received_time_ns",
+    "order_id",
+    "event_type",
+    "account",
+    "symbol",
+    "cl_ord_id",
+    "actor",
+    "leaf_hash",
+    "entry",
+)
+FILL_COLUMNS = (
+    "seq",
+    "trade_id",
+    "order_id",
+    "contra_order_id",
+    "time_ns",
+    "px_ticks",
+    "qty_lots",
+    "account",
+    "symbol",
+    "cl_ord_id",
+    "side",
+    "liquidity",
+)
+# PostgreSQL indexes no value above a third of a page.
+TEXT_MAX = 256
+BOUGHT, SOLD, ADJUSTED, BOUGHT_VALUE, SOLD_VALUE = range(5)
+
+
+class EventUnreadable(ValueError):
+    """The bytes of an event are not what the feed says they are."""
+
+
+class _Words(dict[int, str | None]):
+    """The FIX words of an enum; none for the unspecified value, the number for one that is newer than we are."""
+
+    def __init__(self, prefix: str, names: Sequence[str], numbers: Sequence[int]) -> None:
+        super().__init__(
+            (number, name.removeprefix(prefix) if number else None) for name, number in zip(names, numbers, strict=True)
+        )
+
+    def __missing__(self, number: int) -> str:
+        return str(number)
+
+
+def indexed_text(value: str) -> str | None:
+    """A text as the database can hold and index it; the entry's bytes keep the original."""
+    if "\0" in value or len(value) > TEXT_MAX:
+        value = value[:TEXT_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return value or None
+
+
+_SIDE = _Words("SIDE_", types.Side.keys(), types.Side.values())
+_ORD_TYPE = _Words("ORD_TYPE_", types.OrdType.keys(), types.OrdType.values())
+_TIME_IN_FORCE = _Words("TIME_IN_FORCE_", types.TimeInForce.keys(), types.TimeInForce.values())
+_ORD_STATUS = _Words("ORD_STATUS_", types.OrdStatus.keys(), types.OrdStatus.values())
+_LIQUIDITY = _Words("LIQUIDITY_", types.Liquidity.keys(), types.Liquidity.values())
+_REASON = _Words("REASON_", types.Reason.keys(), types.Reason.values())
+_ASSET_CLASS = _Words("ASSET_CLASS_", types.AssetClass.keys(), types.AssetClass.values())
+_ORDER_EVENT = {
+    number: f"ORDER_{name.removeprefix('EXEC_TYPE_')}"
+    for name, number in zip(types.ExecType.keys(), types.ExecType.values(), strict=True)
+}
+_OTHER_EVENTS = {
+    one.name: one.name.upper() for one in events.Event.DESCRIPTOR.oneofs_by_name["body"].fields if one.name != "order"
+}
+EVENT_TYPES = frozenset(_ORDER_EVENT.values()) - {"ORDER_UNSPECIFIED"} | frozenset(_OTHER_EVENTS.values())
+"""What `event_type` of a leaf can be."""
+
+_STATELESS = frozenset({types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED})
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one batch. Positions and cash are changes to add, everything else is the new state."""
+
+    leaves: list[Row] = field(default_factory=list)
+    leaf_hashes: list[bytes] = field(default_factory=list)
+    orders: dict[int, Row] = field(default_factory=dict)
+    fills: list[Row] = field(default_factory=list)
+    positions: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    cash: dict[tuple[str, str], int] = field(default_factory=dict)
+    accounts: list[Row] = field(default_factory=list)
+    instruments: list[Row] = field(default_factory=list)
+
+    def add(self, seq: int, entry: bytes, received_ns: int) -> None:
+        """Takes in the event of a sequence.
+
+        Raises:
+            EventUnreadable: not an event, or one of another sequence.
+        """
+        try:
+            event = events.Event.FromString(entry)
+        except ValueError as error:
+            raise EventUnreadable(f"what the feed gave as event {seq} cannot be read") from error
+        if event.seq != seq:
+            raise EventUnreadable(f"what the feed gave as event {seq} says it is event {event.seq}")
+        body = event.WhichOneof("body")
+        hashed = leaf_hash(entry)
+        self.leaf_hashes.append(hashed)
+        envelope = (seq - 1, event.time_unix_ns, received_ns)
+        if body == "order":
+            self._add_order(event, envelope, hashed, entry)
+        else:
+            subject = _OTHERS[body](self, event) if body in _OTHERS else (None, None)
+            event_type = _OTHER_EVENTS.get(body or "", "UNKNOWN")
+            self.leaves.append((*envelope, None, event_type, *subject, None, None, hashed, entry))
+
+    def _add_order(self, event: events.Event, envelope: tuple[int, int, int], hashed: bytes, entry: bytes) -> None:
+        order = event.order
+        order_id, exec_type = order.order_id, order.exec_type
+        event_type = _ORDER_EVENT.get(exec_type, f"ORDER_{exec_type}")
+        who = (
+            indexed_text(order.account),
+            indexed_text(order.symbol),
+            indexed_text(order.cl_ord_id),
+            indexed_text(order.actor),
+        )
+        self.leaves.append((*envelope, order_id or None, event_type, *who, hashed, entry))
+        # A refused request leaves its order as it was, and carries the request's key instead of the order's.
+        if order_id and exec_type not in _STATELESS:
+            self._add_order_state(event, order)
+        if exec_type == types.EXEC_TYPE_TRADE:
+            self._add_fill(event, order)
+
+    def _add_order_state(self, event: events.Event, order: events.OrderEvent) -> None:
+        earlier = self.orders.get(order.order_id)
+        self.orders[order.order_id] = (
+            order.order_id,
+            event.seq,
+            event.time_unix_ns if earlier is None else earlier[2],
+            event.time_unix_ns,
+            order.qty_lots,
+            order.price_ticks or None,
+            order.cum_qty_lots,
+            order.leaves_qty_lots,
+            order.cum_value_ticks_lots,
+            order.account,
+            order.symbol,
+            indexed_text(order.cl_ord_id),
+            _SIDE[order.side],
+            _ORD_TYPE[order.ord_type],
+            _TIME_IN_FORCE[order.time_in_force],
+            _ORD_STATUS[order.ord_status],
+            _REASON[order.reason],
+            indexed_text(order.decision_maker),
+            indexed_text(order.strategy_id),
+        )
+
+    def _add_fill(self, event: events.Event, order: events.OrderEvent) -> None:
+        px_ticks, qty_lots = order.last_px_ticks, order.last_qty_lots
+        self.fills.append(
+            (
+                event.seq,
+                order.trade_id,
+                order.order_id,
+                order.contra_order_id,
+                event.time_unix_ns,
+                px_ticks,
+                qty_lots,
+                order.account,
+                order.symbol,
+                indexed_text(order.cl_ord_id),
+                _SIDE[order.side],
+                _LIQUIDITY[order.liquidity],
+            )
+        )
+        change = self._position(order.account, order.symbol)
+        bought = order.side == types.SIDE_BUY
+        change[BOUGHT if bought else SOLD] += qty_lots
+        change[BOUGHT_VALUE if bought else SOLD_VALUE] += px_ticks * qty_lots
+
+    def _position(self, account: str, symbol: str) -> list[int]:
+        return self.positions.setdefault((account, symbol), [0, 0, 0, 0, 0])
+
+    def _add_instrument(self, event: events.Event) -> Row:
+        terms: commands.ListInstrument = event.instrument_listed.instrument
+        self.instruments.append(
+            (
+                terms.symbol,
+                event.seq,
+                _ASSET_CLASS[terms.asset_class],
+                terms.currency,
+                terms.base_currency or None,
+                terms.tick_size_nano,
+                terms.lot_size_nano,
+                terms.multiplier or 1,
+                terms.expiry_date or None,
+                terms.strike_nano or None,
+                terms.option_right or None,
+                indexed_text(terms.description),
+            )
+        )
+        return None, indexed_text(terms.symbol)
+
+    def _add_account(self, event: events.Event) -> Row:
+        account = event.account_opened.account
+        self.accounts.append((account, event.seq, event.time_unix_ns))
+        return account, None
+
+    def _add_cash(self, event: events.Event) -> Row:
+        cash = event.cash_adjusted
+        key = (cash.account, cash.currency)
+        self.cash[key] = self.cash.get(key, 0) + cash.amount_micro
+        return cash.account, None
+
+    def _add_position(self, event: events.Event) -> Row:
+        adjusted = event.position_adjusted
+        self._position(adjusted.account, adjusted.symbol)[ADJUSTED] += adjusted.qty_lots
+        return adjusted.account, adjusted.symbol
+
+    def _add_refusal(self, event: events.Event) -> Row:
+        return indexed_text(event.command_refused.account), None
+
+
+_OTHERS: dict[str | None, Callable[[Rows, events.Event], Row]] = {
+    "instrument_listed": Rows._add_instrument,
+    "account_opened": Rows._add_account,
+    "cash_adjusted": Rows._add_cash,
+    "position_adjusted": Rows._add_position,
+    "command_refused": Rows._add_refusal,
+}
