@@ -1,6 +1,7 @@
 """`make up`: what it says, what it leaves behind, and what it goes on with."""
 
 import asyncio
+import os
 import re
 import signal
 import socket
@@ -62,13 +63,13 @@ class Up:
 
 
 @asynccontextmanager
-async def up(settings: Settings, *options: str) -> AsyncIterator[Up]:
+async def up(settings: Settings, *options: str, stdin: int = DEVNULL) -> AsyncIterator[Up]:
     """Runs `up` with exactly `settings`; whatever it did not end itself is ended."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "runtime.stack.up", *options),
         cwd=REPOSITORY,
         env=environment(settings),
-        stdin=DEVNULL,
+        stdin=stdin,
         stdout=PIPE,
         stderr=STDOUT,
     )
@@ -168,6 +169,18 @@ async def test_what_starts_can_be_stopped(tmp_path: Path, ended: Ended, number: 
         children = started.children()
         assert children
         started.process.send_signal(number)
+        assert await started.ends() == 0
+    await ended(children)
+
+
+async def test_a_lost_terminal_stops_it(tmp_path: Path, ended: Ended) -> None:
+    """When the terminal goes without a signal to us, as behind make in a session of its own, it stops as well."""
+    terminal, stdin = os.openpty()
+    async with up(isolated(tmp_path / "home"), stdin=stdin) as started:
+        os.close(stdin)
+        await started.says("matching ready")
+        children = started.children()
+        os.close(terminal)
         assert await started.ends() == 0
     await ended(children)
 
