@@ -17,6 +17,8 @@ from matching.convert import decode_command, encode_events
 from matching.core.book import BookSide
 from matching.core.engine import Engine
 from matching.core.events import Replay
+from matching.core.ledger import Account
+from matching.core.orders import Order
 from matching.journal.file import checked, segments_of
 from matching.journal.frames import Frame
 
@@ -73,22 +75,47 @@ def state_hash(engine: Engine) -> str:
     """SHA-256 over the whole state, in an order that does not depend on anything but the state."""
     venue = engine.venue
     digest = hashlib.sha256()
-    for name in sorted(venue.listings):
-        digest.update(msgspec.json.encode(venue.listings[name].instrument))
-    for name in sorted(venue.accounts):
-        account = venue.accounts[name]
-        cash = [(currency, c.cash_micro, c.held_micro) for currency, c in sorted(account.cash.items())]
-        positions = [
+    for _, listing in sorted(venue.listings.items()):
+        books = [(side.sign, _levels(side)) for side in (listing.book.bids, listing.book.asks)]
+        digest.update(msgspec.json.encode((listing.instrument, listing.lots, books)))
+    for name, account in sorted(venue.accounts.items()):
+        digest.update(msgspec.json.encode((name, *_account(account))))
+    for _, order in sorted(venue.orders.items()):
+        digest.update(msgspec.json.encode(_order(order)))
+    money = sorted(venue.money_micro.items())
+    digest.update(msgspec.json.encode((money, venue.seq, venue.time_unix_ns, venue.last_closed_day)))
+    return digest.hexdigest()
+
+
+def _account(account: Account) -> tuple[object, ...]:
+    return (
+        account.account_seq,
+        [(currency, cash.cash_micro, cash.held_micro) for currency, cash in sorted(account.cash.items())],
+        [
             (symbol, p.qty_lots, p.held_lots, p.cost_ticks_lots, p.realized_pnl_micro)
             for symbol, p in sorted(account.positions.items())
-        ]
-        keys = [(key, outcome.event.seq) for key, outcome in sorted(account.keys.items())]
-        digest.update(msgspec.json.encode((name, account.account_seq, cash, positions, keys, account.order_ids)))
-    for listing in (venue.listings[name] for name in sorted(venue.listings)):
-        for side in (listing.book.bids, listing.book.asks):
-            digest.update(msgspec.json.encode((listing.instrument.symbol, side.sign, _levels(side))))
-    digest.update(msgspec.json.encode((venue.seq, venue.time_unix_ns, venue.last_closed_day)))
-    return digest.hexdigest()
+        ],
+        [(key, outcome.event.seq) for key, outcome in sorted(account.keys.items())],
+        [(key, event.seq) for key, (_, event) in sorted(account.adjustments.items())],
+        account.order_ids,
+        list(account.open_orders),
+    )
+
+
+def _order(order: Order) -> tuple[object, ...]:
+    return (
+        order.order_id,
+        order.terms,
+        order.cl_ord_id,
+        order.qty_lots,
+        order.price_ticks,
+        order.cum_qty_lots,
+        order.leaves_qty_lots,
+        order.cum_value_ticks_lots,
+        order.status,
+        order.accepted_unix_ns,
+        order.last_event.seq if order.last_event is not None else 0,
+    )
 
 
 def _levels(side: BookSide) -> list[tuple[int, list[tuple[int, int]]]]:
