@@ -44,6 +44,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench" / "results"
 ACCOUNTS = ("FLOW", "FLOW-TAKER")
 ECHO_BYTES = 100
+DEPTH_TICKS = 20
 OPEN_LOOP_RATE_PER_S = 500
 FRAMES_IN_FLIGHT = 8
 HEALTHY_WITHIN_S = 20
@@ -58,11 +59,11 @@ class Target:
         self._numbers = count(1)
 
     def order(self) -> orders.OrderTerms:
-        """The next order: of five, three rest in the book at some depth and two take from it."""
+        """The next order: of five, four rest in the book at some depth and one takes from it."""
         number = next(self._numbers)
-        takes = number % 5 >= 3
+        takes = number % 5 == 4
         buys = number % 2 == 0
-        away = 0 if takes else 1 + number % 20
+        away = DEPTH_TICKS if takes else 1 + number % DEPTH_TICKS
         price_cents = 22_300 + (away if buys == takes else -away)
         return orders.OrderTerms(
             account=ACCOUNTS[takes],
@@ -327,7 +328,7 @@ def conditions() -> dict[str, Any]:
         "grpcio": grpc.__version__,
         "uvloop": version("uvloop"),
         "durability": "one fdatasync for each batch, before the acknowledgement",
-        "orders": "3 of 5 rest, 2 of 5 take; authorization, risk, ledger, metrics on",
+        "orders": "4 of 5 rest, 1 of 5 takes and trades; authorization, risk, ledger, metrics on",
         "load_before": os.getloadavg()[0],
     }
 
