@@ -131,7 +131,7 @@ def test_average_prices_are_rounded_half_even_at_nine_places(instrument: Instrum
     ],
 )
 def test_average_price_texts(value: int, lots: int, text: str) -> None:
-    """No quantity has no average; a short position's average price is positive."""
+    """None without a quantity, the tick's places on a tick, nine places otherwise; positive for a short position."""
     assert SHARE.avg_px_text(value, lots) == text
 
 
