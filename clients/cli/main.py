@@ -9,7 +9,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from clients.cli import market, orders, servers
+from clients.cli import audit, flow, market, orders, servers
 from clients.cli.connection import Connection
 from clients.sdk.errors import OrdergateError
 from runtime.settings import Settings
@@ -102,6 +102,8 @@ for command in (
     market.ticks,
     market.market_data,
     market.instruments,
+    audit.audit_group,
+    flow.flow,
 ):
     cli.add_command(command)
 

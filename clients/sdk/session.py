@@ -64,6 +64,7 @@ class Session:
         self._undecided_backoff = Backoff(caller.patience.reconnect_s)
         self._undecided: set[int] = set()
         self._resending = False
+        self._lost: errors.OrdergateError | None = None
         self._heartbeats = 0
         self._last_written = 0
         self.reconnects = 0
@@ -241,8 +242,8 @@ class Session:
         delay_s = backoff.next_delay(error.retry_after or 0.0) if may_reconnect(error, had_begun) else None
         if self._closing:
             return
-        if delay_s is None:
-            raise error
+        if self._lost is not None or delay_s is None:
+            raise self._lost or error
         await asyncio.sleep(delay_s)
 
     async def _connection(self, backoff: Backoff, started: "asyncio.Future[None]") -> None:
@@ -313,6 +314,9 @@ class Session:
         self._undecided.clear()
         self._resending = False
         if delay_s is None:
+            self._lost = errors.OutcomeUnknown(
+                "matching did not decide within the session's patience", reason="UNDECIDED"
+            )
             call.cancel()
 
     def _is_open(self, correlation_id: int) -> bool:

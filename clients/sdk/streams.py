@@ -189,4 +189,7 @@ def may_reconnect(error: errors.OrdergateError, had_begun: bool) -> bool:
         return True
     if isinstance(error, errors.Unauthenticated):
         return had_begun and error.reason == "TOKEN_EXPIRED"
+    if isinstance(error, errors.Internal):
+        # A server that was cut off from another in mid-stream; resuming is harmless, and patience is bounded.
+        return had_begun
     return error.reason in _ENDS_TO_RESUME

@@ -1,8 +1,11 @@
 """What integration tests share: a real PostgreSQL, and the whole system as real processes."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import asyncpg
@@ -10,7 +13,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from runtime.stack.home import isolated
+from runtime.stack.home import environment, isolated
 from runtime.stack.postgres import EmbeddedPostgres, migrate, short_folder
 from runtime.stack.processes import Process
 from runtime.stack.system import Stack, stack
@@ -18,6 +21,22 @@ from runtime.stack.system import Stack, stack
 TEMPLATE = "migrated"
 ENDED_WITHIN_S = 30
 
+
+
+class Finished(NamedTuple):
+    """What a command wrote, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The JSON object of each line of its output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Ordergate = Callable[..., Awaitable[Finished]]
 Ended = Callable[[Iterable[psutil.Process]], Awaitable[None]]
 
 
@@ -84,3 +103,27 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stac
     home: Path = tmp_path_factory.mktemp("system") / "home"
     async with stack(isolated(home)) as running:
         yield running
+
+
+@pytest.fixture
+def ordergate(system: Stack) -> Ordergate:
+    """Runs the command line against the system, as a process of its own."""
+
+    async def run(*arguments: object, **variables: str) -> Finished:
+        command = (sys.executable, "-m", "clients.cli.main", *map(str, arguments))
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=environment(system.settings) | variables,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(120):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return Finished(process.returncode or 0, out.decode(), err.decode())
+
+    return run

@@ -276,6 +276,26 @@ async def test_nothing_overtakes_a_command_that_was_not_decided(gateway: Scripte
     assert carried_out == keys
 
 
+async def test_patience_with_an_undecided_command_ends(gateway: ScriptedGateway) -> None:
+    """A gateway that never reaches matching does not keep its clients for ever."""
+
+    async def never_decides(line: SessionLine) -> None:
+        await line.log_on()
+        detail = types.ReasonDetail(code=types.REASON_MATCHING_UNAVAILABLE)
+        while True:
+            await line.reply(
+                *(entry.CommandReply(correlation_id=c.correlation_id, refused=detail) for c in await line.commands())
+            )
+
+    gateway.sessions = [never_decides]
+    patience = Patience(reconnect_s=0.2)
+    async with Client(gateway.address, token="t", patience=patience) as client, client.session(["A"]) as session:
+        await session.send(submits("a"))
+        async with asyncio.timeout(10):
+            with pytest.raises(errors.OutcomeUnknown):
+                await session.drained()
+
+
 async def test_a_definite_refusal_is_an_answer(gateway: ScriptedGateway, client: Client) -> None:
     """A command that the gateway refuses for its form is closed and given out with its reason."""
 
