@@ -34,6 +34,11 @@ class Batch:
         """What the journal keeps."""
         return b"".join(self.entries)
 
+    def answered(self, link_id: int) -> int:
+        """How many commands of a link were carried out."""
+        results = self.results.get(link_id)
+        return len(results.correlations) if results is not None else 0
+
     def results_of(self, link_id: int) -> Results:
         """The results of a link, none at first."""
         results = self.results.get(link_id)

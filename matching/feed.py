@@ -6,7 +6,7 @@ journal. Nobody's slowness costs memory or holds up anybody else.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
@@ -14,8 +14,11 @@ from ordergate.matching.v1 import events_pb2 as wire
 
 from matching.batch import Batch
 from matching.journal.file import FileJournal
+from matching.journal.frames import Frame
 
 RECENT_EVENTS_MAX = 200_000
+RECENT_BATCHES_MAX = 100_000
+"""A batch without events, of repetitions only, takes room too."""
 MESSAGE_EVENTS_MAX = 4_096
 
 
@@ -46,12 +49,15 @@ class Feed:
         """Takes in a batch that is durable now."""
         self._recent.append(batch)
         self._recent_events += len(batch.events)
-        while self._recent_events > RECENT_EVENTS_MAX and len(self._recent) > 1:
+        while self._is_too_much() and len(self._recent) > 1:
             self._recent_events -= len(self._recent.popleft().events)
         self.last_seq = batch.last_seq
         self.last_number = batch.number
         self._news.set()
         self._news = asyncio.Event()
+
+    def _is_too_much(self) -> bool:
+        return self._recent_events > RECENT_EVENTS_MAX or len(self._recent) > RECENT_BATCHES_MAX
 
     async def wait(self, number: int, timeout_s: float) -> None:
         """Returns when there is a batch after `number`, or after `timeout_s`."""
@@ -72,25 +78,25 @@ class Feed:
         behind = self.last_number - number
         if behind > len(self._recent):
             raise LinkTooSlowError
-        return list(islice(self._recent, len(self._recent) - behind, None))
+        newest_first = list(islice(reversed(self._recent), behind))
+        return newest_first[::-1]
 
-    async def runs(self, after_seq: int, heartbeat_s: float) -> AsyncIterator[Run]:
+    async def runs(self, after_seq: int, heartbeat_s: float) -> AsyncGenerator[Run, None]:
         """All events after `after_seq` and then live ones; an empty run when nothing came for `heartbeat_s`."""
         while True:
-            if after_seq < self.last_seq:
-                for run in await self._next_runs(after_seq):
-                    after_seq = run.last_seq
-                    yield run
-            else:
-                number = self.last_number
-                await self.wait(number, heartbeat_s)
+            if after_seq >= self.last_seq:
+                await self.wait(self.last_number, heartbeat_s)
                 if after_seq == self.last_seq:
                     yield Run(after_seq, [])
-
-    async def _next_runs(self, after_seq: int) -> list[Run]:
-        if self._recent and self._recent[0].first_seq <= after_seq + 1:
-            return [self._recent_run(after_seq)]
-        return await asyncio.to_thread(self._past_runs, after_seq, self.last_seq)
+            elif self._recent and self._recent[0].first_seq <= after_seq + 1:
+                run = self._recent_run(after_seq)
+                after_seq = run.last_seq
+                yield run
+            else:
+                frames = self._journal.read(after_seq, self.last_seq)
+                while (past := await asyncio.to_thread(_past_run, frames, after_seq)).events:
+                    after_seq = past.last_seq
+                    yield past
 
     def _recent_run(self, reader_seq: int) -> Run:
         events: list[bytes] = []
@@ -103,15 +109,16 @@ class Feed:
                 break
         return Run(after_seq, events)
 
-    def _past_runs(self, after_seq: int, until_seq: int) -> list[Run]:
-        """A few messages' worth of events out of the journal; runs in a thread."""
-        events: list[bytes] = []
-        reached = after_seq
-        for frame in self._journal.read(after_seq, until_seq):
-            batch = wire.JournalBatch.FromString(frame.payload)
-            held = [event for entry in batch.entries for event in entry.events]
-            events.extend(held[max(0, reached + 1 - frame.first_seq) :])
-            reached = frame.last_seq
-            if len(events) >= MESSAGE_EVENTS_MAX:
-                break
-        return [Run(reached, events)]
+
+def _past_run(frames: Iterator[Frame], reader_seq: int) -> Run:
+    """The next message's worth of events out of the journal, none at its end; runs in a thread."""
+    events: list[bytes] = []
+    after_seq = reader_seq
+    for frame in frames:
+        batch = wire.JournalBatch.FromString(frame.payload)
+        held = [event for entry in batch.entries for event in entry.events]
+        events.extend(held[max(0, after_seq + 1 - frame.first_seq) :])
+        after_seq = frame.last_seq
+        if len(events) >= MESSAGE_EVENTS_MAX:
+            break
+    return Run(after_seq, events)

@@ -132,7 +132,8 @@ class Sequencer:
         if batch.entries:
             await asyncio.get_running_loop().run_in_executor(self._disk, self._append, batch)
         batch.durable_unix_ns = unix_ns()
-        self._feed.publish(batch)
+        if batch.results:
+            self._feed.publish(batch)
         last_seq_gauge.set(batch.last_seq)
         for future, answer in answers:
             if not future.done():
@@ -157,12 +158,21 @@ class Sequencer:
 
     def _carry_out(self, item: _Commands | _Query, batch: Batch) -> tuple[asyncio.Future[Any], Any] | None:
         if isinstance(item, _Query):
-            return item.answer, item.ask(self._engine)
+            return self._ask(item)
         results = batch.results_of(item.link_id)
         for correlation, data in enumerate(item.commands, item.first_correlation):
             results.correlations.append(correlation)
             results.command_seqs.append(self._execute(data, correlation, batch, results.replays))
         return None
+
+    def _ask(self, query: _Query) -> tuple[asyncio.Future[Any], Any] | None:
+        """A question changes nothing: when it fails, only its asker hears of it."""
+        try:
+            return query.answer, query.ask(self._engine)
+        except Exception as error:
+            if not query.answer.done():
+                query.answer.set_exception(error)
+            return None
 
     def _execute(self, data: bytes, correlation: int, batch: Batch, replays: list[link.LinkReplay]) -> int:
         """Carries out one command; gives the seq of its first event, 0 when it made none."""

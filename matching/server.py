@@ -47,10 +47,12 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
         service = MatchingService(sequencer, feed, journal.epoch)
         health.on_drain(service.close)
         health.set(True)
-        yield [partial(add_MatchingServiceServicer_to_server, service)]
-        calendar.cancel()
-        sequencer.stop()
-        await working
+        try:
+            yield [partial(add_MatchingServiceServicer_to_server, service)]
+        finally:
+            calendar.cancel()
+            sequencer.stop()
+            await working
 
 
 def main() -> None:

@@ -55,7 +55,8 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         yield wire.LinkResponse(epoch=self._epoch, accepted=wire.LinkAccepted(last_seq=self._feed.last_seq))
         reading = asyncio.create_task(self._read(link_id, request_iterator))
         try:
-            while not reading.done() and not self._closing.is_set():
+            answered = 0
+            while not self._closing.is_set() and not (reading.done() and answered >= reading.result()):
                 await self._feed.wait(number, HEARTBEAT_S)
                 batches = self._feed.batches_after(number)
                 if not batches:
@@ -63,10 +64,9 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
                     yield wire.LinkResponse(epoch=self._epoch, heartbeat=heartbeat)
                 for batch in batches:
                     number = batch.number
+                    answered += batch.answered(link_id)
                     if batch.events or link_id in batch.results:
                         yield wire.LinkResponse(epoch=self._epoch, batch=_link_batch(batch, link_id))
-            if reading.done():
-                reading.result()
         except LinkTooSlowError:
             raise Refused(types.REASON_SLOW_CONSUMER, "the link did not keep up with its results") from None
         finally:
@@ -80,6 +80,8 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         if request.resume_after > self._feed.last_seq:
             text = f"seq {request.resume_after} has not happened; the journal ends at {self._feed.last_seq}"
             raise Refused(types.REASON_FIELD_INVALID, text, field="resume_after")
+        if request.until_seq and request.until_seq < request.resume_after:
+            raise Refused(types.REASON_FIELD_INVALID, "until_seq is before resume_after", field="until_seq")
         keep = _filter(frozenset(request.accounts))
         prev_seq = request.resume_after
         async for run in self._feed.runs(prev_seq, HEARTBEAT_S):
@@ -124,10 +126,14 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         """The listed instruments, sorted by symbol."""
         return await self._sequencer.query(_instruments)
 
-    async def _read(self, link_id: int, requests: AsyncIterator[wire.LinkRequest]) -> None:
+    async def _read(self, link_id: int, requests: AsyncIterator[wire.LinkRequest]) -> int:
+        """Takes commands until the gateway sends no more; gives their number: so many results are due."""
+        commands = 0
         async for request in requests:
             frame = request.frame
             await self._sequencer.submit(link_id, frame.first_correlation, frame.commands)
+            commands += len(frame.commands)
+        return commands
 
 
 def _link_batch(batch: Batch, link_id: int) -> wire.LinkBatch:
