@@ -1,7 +1,7 @@
 """A TCP cable between two servers that can be held still in one direction, and cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 
 
@@ -53,30 +53,30 @@ class Cable:
         await self._server.wait_closed()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, as long as both ends hold."""
+        """One connection, as long as both ends hold and nobody cuts it."""
         task = asyncio.current_task()
         assert task is not None
         self._passing.add(task)
-        try:
+        writers = [writer]
+        # A cut ends this task, which asyncio.start_server would else report as a fault.
+        with suppress(OSError, asyncio.CancelledError):
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
-        except OSError:
-            writer.transport.abort()
-            self._passing.discard(task)
-            return
-        there = asyncio.create_task(_pump(reader, far_writer, self._there))
-        back = asyncio.create_task(_pump(far_reader, writer, self._back))
+            writers.append(far_writer)
+            await self._pass_on(_pump(reader, far_writer, self._there), _pump(far_reader, writer, self._back))
+        for end in writers:
+            end.transport.abort()
+        await asyncio.gather(*(end.wait_closed() for end in writers), return_exceptions=True)
+        self._passing.discard(task)
+
+    async def _pass_on(self, *directions: Coroutine[None, None, None]) -> None:
+        """Passes bytes on until one direction ends."""
+        pumps = [asyncio.create_task(direction) for direction in directions]
         try:
-            await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            # Cutting is what the test wanted; the server's task of this connection ends here.
-            pass
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for pump in (there, back):
+            for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(there, back, return_exceptions=True)
-            writer.transport.abort()
-            far_writer.transport.abort()
-            self._passing.discard(task)
+            await asyncio.gather(*pumps, return_exceptions=True)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, open_: asyncio.Event) -> None:
