@@ -41,10 +41,11 @@ resent_total = Counter("ordergate_gateway_link_resent_total", "Commands sent aga
 class Waiter(Protocol):
     """Whoever handed a command over."""
 
-    def answered(self, tag: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
-        """Hears the event that answers the command with this tag; None when matching could not read it.
+    def answered(self, tag: int, told: Sequence[events.Event], durable_unix_ns: int, *, repeated: bool) -> None:
+        """Hears the events of the command with this tag, the first of which answers it.
 
-        `repeated` is true when it is the original answer to an earlier request.
+        None when matching could not read the command; only the original first
+        event, and `repeated`, when it repeats an earlier request.
         """
         ...
 
@@ -55,6 +56,7 @@ class _Outbox:
     def __init__(self) -> None:
         self.commands: list[tuple[int, bytes]] = []
         self.gathered = asyncio.Event()
+        self.closed = False
 
     def put(self, correlation: int, command: bytes) -> None:
         """Adds a command."""
@@ -62,12 +64,19 @@ class _Outbox:
         self.gathered.set()
 
     async def take(self) -> list[tuple[int, bytes]]:
-        """All that has gathered, up to the size of a message; at least one."""
+        """All that has gathered, up to the size of a message; at least one, or none once it is closed."""
         await self.gathered.wait()
+        if self.closed:
+            return []
         taken, self.commands = self.commands[:FRAME_COMMANDS_MAX], self.commands[FRAME_COMMANDS_MAX:]
         if not self.commands:
             self.gathered.clear()
         return taken
+
+    def close(self) -> None:
+        """Lets whoever waits go: a call that has ended does not end the reader of its own requests."""
+        self.closed = True
+        self.gathered.set()
 
 
 Listener = Callable[[Sequence[events.Event], int, int], None]
@@ -178,12 +187,12 @@ class Link:
                 if response.HasField("batch"):
                     self._take(response.batch)
         finally:
+            self._outbox.close()
             call.cancel()
 
     async def _frames(self, outbox: _Outbox) -> AsyncIterator[wire.LinkRequest]:
         yield wire.LinkRequest(logon=wire.LinkLogon(gateway_id=self._settings.gateway_id))
-        while True:
-            taken = await outbox.take()
+        while taken := await outbox.take():
             frame = wire.LinkFrame(first_correlation=taken[0][0], commands=[command for _, command in taken])
             yield wire.LinkRequest(frame=frame)
 
@@ -214,25 +223,21 @@ class Link:
     def _take(self, batch: wire.LinkBatch) -> None:
         """Tells the waiters their answers and the listener all events."""
         told = [events.Event.FromString(data) for data in batch.events]
-        answers = dict(zip(batch.command_seqs, batch.correlations, strict=True))
-        replayed = {replay.correlation for replay in batch.replays}
-        for event in told:
-            correlation = answers.get(event.seq)
-            if correlation is not None:
-                self._answer(correlation, event, batch.durable_unix_ns, repeated=False)
-        for replay in batch.replays:
-            original = events.Event.FromString(replay.event)
-            self._answer(replay.correlation, original, batch.durable_unix_ns, repeated=True)
+        durable_unix_ns = batch.durable_unix_ns
+        replays = {replay.correlation: replay.event for replay in batch.replays}
         for seq, correlation in zip(batch.command_seqs, batch.correlations, strict=True):
-            if not seq and correlation not in replayed:
-                self._answer(correlation, None, batch.durable_unix_ns, repeated=False)
-        self._tell(told, batch.durable_unix_ns)
-
-    def _answer(self, correlation: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
-        pending = self._pending.pop(correlation, None)
-        if pending is not None:
+            pending = self._pending.pop(correlation, None)
+            if pending is None:
+                continue
             _, waiter, tag = pending
-            waiter.answered(tag, event, durable_unix_ns, repeated=repeated)
+            if seq:
+                waiter.answered(tag, _events_of(seq, told), durable_unix_ns, repeated=False)
+            elif correlation in replays:
+                original = events.Event.FromString(replays[correlation])
+                waiter.answered(tag, [original], durable_unix_ns, repeated=True)
+            else:
+                waiter.answered(tag, [], durable_unix_ns, repeated=False)
+        self._tell(told, durable_unix_ns)
 
     def _hear(self, encoded: Sequence[bytes], durable_unix_ns: int) -> None:
         self._tell([events.Event.FromString(data) for data in encoded], durable_unix_ns)
@@ -249,6 +254,15 @@ class Link:
 
 def _unreachable() -> Refused:
     return Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
+
+
+def _events_of(command_seq: int, told: Sequence[events.Event]) -> Sequence[events.Event]:
+    """The events of one command out of a batch, whose sequences are dense."""
+    begin = command_seq - told[0].seq
+    end = begin
+    while not told[end].last_of_command:
+        end += 1
+    return told[begin : end + 1]
 
 
 def _why(error: Exception) -> str:

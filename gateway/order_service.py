@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, NamedTuple
@@ -18,7 +18,8 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission, check_key, order_id_of
-from gateway.convert import order_of, refusal, report
+from gateway.convert import order_of, refusal
+from gateway.convert import report as make_report
 from gateway.encoding import Envelope
 from gateway.link import Link
 from gateway.reports import Reader, Reports
@@ -36,7 +37,7 @@ PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 100, 1_000
 class Answer(NamedTuple):
     """What became of a unary command."""
 
-    event: events.Event | None
+    told: Sequence[events.Event]
     durable_unix_ns: int
     repeated: bool
 
@@ -47,11 +48,11 @@ class _OneAnswer:
     def __init__(self) -> None:
         self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
-    def answered(self, tag: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
+    def answered(self, tag: int, told: Sequence[events.Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears it from the link; the caller may be gone."""
         del tag
         if not self.future.done():
-            self.future.set_result(Answer(event, durable_unix_ns, repeated))
+            self.future.set_result(Answer(told, durable_unix_ns, repeated))
 
 
 class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
@@ -78,19 +79,22 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         received_unix_ns = unix_ns()
         self._link.check_known()
         command = self._admission.new_order(request.order, self._caller(), received_unix_ns)
-        return wire.SubmitOrderResponse(report=await self._carried_out(command))
+        report, *following = await self._carried_out(command)
+        return wire.SubmitOrderResponse(report=report, following=following)
 
     async def CancelOrder(self, request: wire.CancelOrderRequest, context: Any) -> wire.CancelOrderResponse:
         """Cancels one order."""
         received_unix_ns = unix_ns()
         command = self._admission.cancel_order(request, self._caller(), received_unix_ns)
-        return wire.CancelOrderResponse(report=await self._carried_out(command))
+        report, *_ = await self._carried_out(command)
+        return wire.CancelOrderResponse(report=report)
 
     async def ReplaceOrder(self, request: wire.ReplaceOrderRequest, context: Any) -> wire.ReplaceOrderResponse:
         """Changes one order."""
         received_unix_ns = unix_ns()
         command = self._admission.replace_order(request, self._caller(), received_unix_ns)
-        return wire.ReplaceOrderResponse(report=await self._carried_out(command))
+        report, *following = await self._carried_out(command)
+        return wire.ReplaceOrderResponse(report=report, following=following)
 
     async def GetOrder(self, request: wire.GetOrderRequest, context: Any) -> wire.GetOrderResponse:
         """Looks one order up."""
@@ -170,8 +174,8 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
     def _caller(self) -> Envelope:
         return self._admission.envelope(current_principal().subject)
 
-    async def _carried_out(self, command: bytes) -> orders.ExecutionReport:
-        """The report that answers a command, once it is on disk.
+    async def _carried_out(self, command: bytes) -> list[orders.ExecutionReport]:
+        """The report that answers a command, once it is on disk, and what else became of its order in that instant.
 
         The command is the link's from here on: whether or not the caller still
         waits, it is carried out.
@@ -181,16 +185,18 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         """
         waiter = _OneAnswer()
         self._link.submit([command], waiter, [0])
-        event, durable_unix_ns, repeated = await waiter.future
-        if event is None:
+        told, durable_unix_ns, repeated = await waiter.future
+        if not told:
             raise Refused(types.REASON_INTERNAL, "matching could not read the command")
-        refused = refusal(event, self._instruments)
+        refused = refusal(told[0], self._instruments)
         if refused is not None:
             raise refused
-        made = report(event, self._instruments, self._link.epoch, durable_unix_ns)
-        made.poss_dup = repeated
-        made.sent_unix_ns = unix_ns()
-        return made
+        own = [event for event in told if event.order.order_id == told[0].order.order_id]
+        reports = [make_report(event, self._instruments, self._link.epoch, durable_unix_ns) for event in own]
+        reports[0].poss_dup = repeated
+        for made in reports:
+            made.sent_unix_ns = unix_ns()
+        return reports
 
     def _check_resume(self, resume_after: int | None, reader: Reader) -> None:
         if resume_after is not None and resume_after > reader.start_seq:

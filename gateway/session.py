@@ -8,7 +8,7 @@ ends is told in band, with the sequence to resume after.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from ordergate.matching.v1 import events_pb2 as events
 from ordergate.orders.v1 import order_entry_pb2 as wire
@@ -64,18 +64,18 @@ class Session(Reader):
         self._sent_seq = logon.resume_after if logon.HasField("resume_after") else self.start_seq
         self.end: types.StreamEnd | None = None
 
-    def answered(self, tag: int, event: events.Event | None, durable_unix_ns: int, *, repeated: bool) -> None:
+    def answered(self, tag: int, told: Sequence[events.Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears from the link what became of the command with correlation id `tag`."""
         self._unanswered -= 1
         self._make_room()
-        if event is not None and not repeated:
-            self._direct[event.seq] = tag
+        if told and not repeated:
+            self._direct[told[0].seq] = tag
             return
         reply = wire.CommandReply(correlation_id=tag)
-        if event is None:
+        if not told:
             reply.refused.CopyFrom(types.ReasonDetail(code=types.REASON_INTERNAL, text="a fault of the server"))
         else:
-            original = report(event, self._instruments, self._reports.epoch, durable_unix_ns, tag)
+            original = report(told[0], self._instruments, self._reports.epoch, durable_unix_ns, tag)
             original.poss_dup = True
             reply.original.CopyFrom(original)
         self._reply(reply)

@@ -77,20 +77,29 @@ class Guard(grpc.aio.ServerInterceptor):
 
 
 class _Unreadable:
-    """Stands for a request whose bytes are not a message: gRPC itself would answer UNKNOWN."""
+    """Stands for a request that is no message of its method, and says why not: gRPC itself would answer UNKNOWN."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
 
 
 class _Readable:
-    """Deserializes a method's requests; bytes that are none become `_Unreadable`."""
+    """Deserializes a method's requests; bytes that are none, or too many, become `_Unreadable`.
+
+    The size is known here for nothing; a message would have to be measured.
+    """
 
     def __init__(self, deserializer: Callable[[bytes], Message]) -> None:
         self._deserializer = deserializer
 
     def __call__(self, data: bytes) -> Message | _Unreadable:
+        if len(data) > REQUEST_BYTES_MAX:
+            return _Unreadable(_too_large(len(data)))
         try:
             return self._deserializer(data)
         except DecodeError:
-            return _Unreadable()
+            text = "the request is not a message of this method"
+            return _Unreadable(Refused(types.REASON_FIELD_INVALID, text))
 
 
 class _GuardedMethod:
@@ -177,8 +186,7 @@ class _GuardedMethod:
         """The request, which could be read, is not too large and names no account of others."""
         self._received.inc()
         if isinstance(request, _Unreadable):
-            raise Refused(types.REASON_FIELD_INVALID, "the request is not a message of this method")
-        _limit_size(request)
+            raise request.refused
         if bind and self._rule is not None:
             bind_account(self._rule, current_principal(), request)
         return request
@@ -232,11 +240,9 @@ def _authorization(context: Context) -> str | None:
     return None
 
 
-def _limit_size(request: Message) -> None:
-    size = request.ByteSize()
-    if size > REQUEST_BYTES_MAX:
-        raise Refused(
-            types.REASON_MESSAGE_TOO_LARGE,
-            f"a request has at most {REQUEST_BYTES_MAX} bytes, this one has {size}",
-            metadata={"max_bytes": str(REQUEST_BYTES_MAX), "bytes": str(size)},
-        )
+def _too_large(size: int) -> Refused:
+    return Refused(
+        types.REASON_MESSAGE_TOO_LARGE,
+        f"a request has at most {REQUEST_BYTES_MAX} bytes, this one has {size}",
+        metadata={"max_bytes": str(REQUEST_BYTES_MAX), "bytes": str(size)},
+    )

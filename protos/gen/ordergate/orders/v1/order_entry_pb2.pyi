@@ -77,18 +77,26 @@ class SubmitOrderResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REPORT_FIELD_NUMBER: _builtins.int
+    FOLLOWING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def report(self) -> _orders_pb2.ExecutionReport:
         """The order's first report."""
+
+    @_builtins.property
+    def following(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.ExecutionReport]:
+        """What else became of it in the same instant: fills, and the cancellation of
+        what may not rest. Absent from the answer to a repeated request.
+        """
 
     def __init__(
         self,
         *,
         report: _orders_pb2.ExecutionReport | None = ...,
+        following: _abc.Iterable[_orders_pb2.ExecutionReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["following", b"following", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -217,18 +225,26 @@ class ReplaceOrderResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REPORT_FIELD_NUMBER: _builtins.int
+    FOLLOWING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def report(self) -> _orders_pb2.ExecutionReport:
         """The report of the replacement."""
+
+    @_builtins.property
+    def following(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.ExecutionReport]:
+        """What else became of it in the same instant: fills, and the cancellation of
+        what may not rest. Absent from the answer to a repeated request.
+        """
 
     def __init__(
         self,
         *,
         report: _orders_pb2.ExecutionReport | None = ...,
+        following: _abc.Iterable[_orders_pb2.ExecutionReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["following", b"following", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -79,7 +79,8 @@ class OrderEntryServiceServicer(object):
     """
 
     def SubmitOrder(self, request, context):
-        """Places one order and answers with its first report, once that is on disk.
+        """Places one order and answers with its first report, and with those of its
+        fills in the same instant, once they are on disk.
         A denial or rejection is an error with its reason and numbers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

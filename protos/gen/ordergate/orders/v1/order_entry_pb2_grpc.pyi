@@ -36,7 +36,8 @@ class OrderEntryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OrderEntryServiceAsyncStub: ...
     SubmitOrder: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.SubmitOrderRequest, _order_entry_pb2.SubmitOrderResponse]
-    """Places one order and answers with its first report, once that is on disk.
+    """Places one order and answers with its first report, and with those of its
+    fills in the same instant, once they are on disk.
     A denial or rejection is an error with its reason and numbers.
     """
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.CancelOrderRequest, _order_entry_pb2.CancelOrderResponse]
@@ -60,7 +61,8 @@ class OrderEntryServiceAsyncStub(OrderEntryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.SubmitOrderRequest, _order_entry_pb2.SubmitOrderResponse]  # type: ignore[assignment]
-    """Places one order and answers with its first report, once that is on disk.
+    """Places one order and answers with its first report, and with those of its
+    fills in the same instant, once they are on disk.
     A denial or rejection is an error with its reason and numbers.
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.CancelOrderRequest, _order_entry_pb2.CancelOrderResponse]  # type: ignore[assignment]
@@ -87,7 +89,8 @@ class OrderEntryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_entry_pb2.SubmitOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_entry_pb2.SubmitOrderResponse, _abc.Awaitable[_order_entry_pb2.SubmitOrderResponse]]:
-        """Places one order and answers with its first report, once that is on disk.
+        """Places one order and answers with its first report, and with those of its
+        fills in the same instant, once they are on disk.
         A denial or rejection is an error with its reason and numbers.
         """
 
