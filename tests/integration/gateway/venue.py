@@ -1,7 +1,7 @@
 """A real gateway and a real matching server in this process, and a client of them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -137,6 +137,16 @@ class Venue:
             if state.status == wanted:
                 watch.cancel()
                 return
+
+    async def break_link(self) -> None:
+        """Cuts the cable and waits until the gateway has noticed and is back."""
+        watch = self.health.Watch(health_pb2.HealthCheckRequest())
+        states = aiter(watch)
+        seen = [(await anext(states)).status]
+        await self.cable.cut()
+        while seen[-2:] != [health_pb2.HealthCheckResponse.NOT_SERVING, health_pb2.HealthCheckResponse.SERVING]:
+            seen.append((await anext(states)).status)
+        watch.cancel()
 
     def token(self, *roles: str, accounts: Sequence[str] = ("DEMO",), ttl_s: int = 600, subject: str = "me") -> str:
         """A token, a trader's if no role is named."""
@@ -320,3 +330,23 @@ async def eventually(holds: Any) -> None:
     """Waits until something that gives no event holds."""
     while not holds():
         await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def second_gateway(venue: Venue) -> AsyncIterator[Callable[[], Awaitable[orders.ExecutionReport]]]:
+    """Another gateway of the same matching server, which does not use the cable; gives what places an order by it."""
+    own = {"gateway_id": "gateway-1", "matching_address": f"127.0.0.1:{venue.settings.matching_port}"}
+    settings = venue.settings.model_copy(update=own)
+    async with (
+        running("gateway", gateway.server.parts, settings) as server,
+        client_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        await eventually(lambda: server.health.serving)
+        stub: Any = order_entry_pb2_grpc.OrderEntryServiceStub(channel)
+
+        async def place() -> orders.ExecutionReport:
+            request = entry.SubmitOrderRequest(order=terms())
+            report: orders.ExecutionReport = (await stub.SubmitOrder(request, metadata=venue.as_role())).report
+            return report
+
+        yield place
