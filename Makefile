@@ -86,7 +86,7 @@ drift: $(INSTALLED)
 
 imports: $(INSTALLED)
 	@echo "check: imports"
-	@$(PY) -m pytest tests/architecture
+	@$(PY) -m pytest tests/architecture/test_imports.py
 
 proto: $(INSTALLED) ## generate the stubs from the protos
 	@$(PY) protos/generate.py
