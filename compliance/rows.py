@@ -45,6 +45,29 @@ FILL_COLUMNS = (
 )
 # PostgreSQL indexes no value above a third of a page.
 TEXT_MAX = 256
+ORDER_COLUMNS = (
+    "order_id",
+    "last_seq",
+    "last_time_ns",
+    "qty_lots",
+    "price_ticks",
+    "cum_qty_lots",
+    "leaves_qty_lots",
+    "cum_value_ticks_lots",
+    "cl_ord_id",
+    "ord_status",
+    "reason",
+    "accepted_time_ns",
+    "account",
+    "symbol",
+    "side",
+    "ord_type",
+    "time_in_force",
+    "decision_maker",
+    "strategy_id",
+)
+CHANGING_COLUMNS = ORDER_COLUMNS[:11]
+"""What an event can change of an order."""
 BOUGHT, SOLD, ADJUSTED, BOUGHT_VALUE, SOLD_VALUE = range(5)
 
 
@@ -93,23 +116,44 @@ _STATELESS = frozenset({types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED})
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of one batch. Positions and cash are changes to add, everything else is the new state."""
+    """The rows of events that follow `after_seq`. Positions and cash are changes to add."""
 
+    after_seq: int = 0
+    epoch: int = 0
     leaves: list[Row] = field(default_factory=list)
     leaf_hashes: list[bytes] = field(default_factory=list)
-    orders: dict[int, Row] = field(default_factory=dict)
+    orders: dict[int, tuple[events.Event, int]] = field(default_factory=dict)
+    """The last event of each order; and when it was accepted, unix ns, 0 for an order of an earlier batch."""
     fills: list[Row] = field(default_factory=list)
     positions: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     cash: dict[tuple[str, str], int] = field(default_factory=dict)
     accounts: list[Row] = field(default_factory=list)
     instruments: list[Row] = field(default_factory=list)
 
-    def add(self, seq: int, entry: bytes, received_ns: int) -> None:
-        """Takes in the event of a sequence.
+    @property
+    def last_seq(self) -> int:
+        """The sequence of the last event taken in."""
+        return self.after_seq + len(self.leaves)
+
+    def new_orders(self) -> list[Row]:
+        """The orders that were accepted in this batch, as `ORDER_COLUMNS`."""
+        return [
+            (*_order_state(event), accepted_ns, *_order_terms(event.order))
+            for event, accepted_ns in self.orders.values()
+            if accepted_ns
+        ]
+
+    def changed_orders(self) -> list[Row]:
+        """The orders that were there before, as `CHANGING_COLUMNS`."""
+        return [_order_state(event) for event, accepted_ns in self.orders.values() if not accepted_ns]
+
+    def add(self, entry: bytes, received_ns: int) -> None:
+        """Takes in the event after `last_seq`.
 
         Raises:
             EventUnreadable: not an event, or one of another sequence.
         """
+        seq = self.last_seq + 1
         try:
             event = events.Event.FromString(entry)
         except ValueError as error:
@@ -140,33 +184,13 @@ class Rows:
         self.leaves.append((*envelope, order_id or None, event_type, *who, hashed, entry))
         # A refused request leaves its order as it was, and carries the request's key instead of the order's.
         if order_id and exec_type not in _STATELESS:
-            self._add_order_state(event, order)
+            if order_id == event.seq:
+                self.orders[order_id] = (event, event.time_unix_ns)
+            else:
+                accepted_ns = self.orders[order_id][1] if order_id in self.orders else 0
+                self.orders[order_id] = (event, accepted_ns)
         if exec_type == types.EXEC_TYPE_TRADE:
             self._add_fill(event, order)
-
-    def _add_order_state(self, event: events.Event, order: events.OrderEvent) -> None:
-        earlier = self.orders.get(order.order_id)
-        self.orders[order.order_id] = (
-            order.order_id,
-            event.seq,
-            event.time_unix_ns if earlier is None else earlier[2],
-            event.time_unix_ns,
-            order.qty_lots,
-            order.price_ticks or None,
-            order.cum_qty_lots,
-            order.leaves_qty_lots,
-            order.cum_value_ticks_lots,
-            order.account,
-            order.symbol,
-            indexed_text(order.cl_ord_id),
-            _SIDE[order.side],
-            _ORD_TYPE[order.ord_type],
-            _TIME_IN_FORCE[order.time_in_force],
-            _ORD_STATUS[order.ord_status],
-            _REASON[order.reason],
-            indexed_text(order.decision_maker),
-            indexed_text(order.strategy_id),
-        )
 
     def _add_fill(self, event: events.Event, order: events.OrderEvent) -> None:
         px_ticks, qty_lots = order.last_px_ticks, order.last_qty_lots
@@ -241,3 +265,34 @@ _OTHERS: dict[str | None, Callable[[Rows, events.Event], Row]] = {
     "position_adjusted": Rows._add_position,
     "command_refused": Rows._add_refusal,
 }
+
+
+def _order_state(event: events.Event) -> Row:
+    """What an event can change of an order, as `CHANGING_COLUMNS`."""
+    order = event.order
+    return (
+        order.order_id,
+        event.seq,
+        event.time_unix_ns,
+        order.qty_lots,
+        order.price_ticks or None,
+        order.cum_qty_lots,
+        order.leaves_qty_lots,
+        order.cum_value_ticks_lots,
+        indexed_text(order.cl_ord_id),
+        _ORD_STATUS[order.ord_status],
+        _REASON[order.reason],
+    )
+
+
+def _order_terms(order: events.OrderEvent) -> Row:
+    """What stays the same in an order's life."""
+    return (
+        order.account,
+        order.symbol,
+        _SIDE[order.side],
+        _ORD_TYPE[order.ord_type],
+        _TIME_IN_FORCE[order.time_in_force],
+        indexed_text(order.decision_maker),
+        indexed_text(order.strategy_id),
+    )

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import NoReturn
 
 from ordergate.compliance.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 
@@ -40,7 +41,7 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
         audit_log = AuditLog(Store(pool, reader, signer), reader, settings, health)
         await audit_log.open()
         service = AuditService(reader, signer.verifier_key, settings.audit_checkpoint_interval_ms / MS_PER_S)
-        running = [asyncio.create_task(audit_log.follow()), asyncio.create_task(audit_log.publish())]
+        running = [asyncio.create_task(work) for work in (audit_log.follow(), audit_log.store(), audit_log.publish())]
         for task in running:
             task.add_done_callback(partial(_ended, health))
         try:
@@ -68,7 +69,7 @@ def _signer(settings: Settings) -> Signer:
         raise ValueError(f"the key of the audit log, {path}: {error}") from error
 
 
-def _ended(health: Health, task: asyncio.Task[None]) -> None:
+def _ended(health: Health, task: asyncio.Task[NoReturn]) -> None:
     """The log goes no further: what there is can still be read and proved, and health says why."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("the audit log stands still", error=str(error), exc_info=error)

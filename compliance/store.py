@@ -18,7 +18,7 @@ from compliance.checkpoint import NoteInvalid, Signer, open_checkpoint
 from compliance.errors import LogCorrupt, StoreUnavailable, reaching_the_store
 from compliance.merkle import Range, leaf_hash
 from compliance.reader import Reader, StoredCheckpoint
-from compliance.rows import FILL_COLUMNS, LEAF_COLUMNS, Rows
+from compliance.rows import FILL_COLUMNS, LEAF_COLUMNS, ORDER_COLUMNS, Row, Rows
 from compliance.tiles import TILE_WIDTH, Edge, FullTile, TileId, width_at
 
 CONNECTIONS_MAX = 8
@@ -26,6 +26,7 @@ CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 60.0
 CONNECTION_IDLE_S = 60.0
 CLOSE_TIMEOUT_S = 5.0
+TILE_COLUMNS = ("level", "position", "root", "hashes")
 # A plan made without the values would choose one index for rare and frequent accounts alike.
 _SESSION = {"application_name": "ordergate-compliance", "plan_cache_mode": "force_custom_plan", "jit": "off"}
 
@@ -34,23 +35,26 @@ _PUT_CHECKPOINT = """
 INSERT INTO audit.checkpoints (tree_size, signed_time_ns, root_hash, note)
 SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM audit.checkpoints WHERE tree_size > $1)
 ON CONFLICT DO NOTHING"""
-_PUT_ORDERS = """
-INSERT INTO history.order_state AS o
-SELECT * FROM unnest(
+_CHANGE_ORDERS = """
+UPDATE history.order_state AS o SET
+    last_seq = n.last_seq,
+    last_time_ns = n.last_time_ns,
+    qty_lots = n.qty_lots,
+    price_ticks = n.price_ticks,
+    cum_qty_lots = n.cum_qty_lots,
+    leaves_qty_lots = n.leaves_qty_lots,
+    cum_value_ticks_lots = n.cum_value_ticks_lots,
+    cl_ord_id = n.cl_ord_id,
+    ord_status = n.ord_status,
+    reason = n.reason
+FROM unnest(
     $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-    $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-    $17::text[], $18::text[], $19::text[])
-ON CONFLICT (order_id) DO UPDATE SET
-    last_seq = excluded.last_seq,
-    last_time_ns = excluded.last_time_ns,
-    qty_lots = excluded.qty_lots,
-    price_ticks = excluded.price_ticks,
-    cum_qty_lots = excluded.cum_qty_lots,
-    leaves_qty_lots = excluded.leaves_qty_lots,
-    cum_value_ticks_lots = excluded.cum_value_ticks_lots,
-    cl_ord_id = excluded.cl_ord_id,
-    ord_status = excluded.ord_status,
-    reason = excluded.reason"""
+    $9::text[], $10::text[], $11::text[]
+) AS n (
+    order_id, last_seq, last_time_ns, qty_lots, price_ticks, cum_qty_lots, leaves_qty_lots, cum_value_ticks_lots,
+    cl_ord_id, ord_status, reason
+)
+WHERE o.order_id = n.order_id"""
 _ADD_POSITIONS = """
 INSERT INTO history.position_state AS p
 SELECT * FROM unnest(
@@ -135,7 +139,7 @@ class Store:
             await self._compare(edge, checkpoint)
         return LogState(seq, epoch, edge, checkpoint)
 
-    async def append(self, state: LogState, rows: Rows, epoch: int) -> LogState:
+    async def append(self, state: LogState, rows: Rows) -> LogState:
         """Stores the rows that follow `state`, all or nothing; gives the state after them.
 
         Raises:
@@ -147,12 +151,12 @@ class Store:
         with reaching_the_store():
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute("SET LOCAL synchronous_commit = off")
-                moved = await connection.execute(_MOVE, state.seq, edge.size, epoch)
+                moved = await connection.execute(_MOVE, state.seq, edge.size, rows.epoch)
                 if moved != "UPDATE 1":
-                    raise PositionMoved(f"the log no longer ends at {state.seq}, or knows a newer epoch than {epoch}")
+                    raise PositionMoved(f"the log no longer ends at {state.seq}, or is past epoch {rows.epoch}")
                 await _put_leaves(connection, rows, tiles)
-                await _put_history(connection, rows, edge.size)
-        return LogState(edge.size, epoch, edge, state.checkpoint)
+                await _put_history(connection, rows)
+        return LogState(edge.size, rows.epoch, edge, state.checkpoint)
 
     async def publish(self, state: LogState, signed_time_ns: int) -> StoredCheckpoint:
         """Signs and stores a checkpoint of `state`, unless there is one of its size or above; gives the newest.
@@ -203,28 +207,33 @@ class Store:
 
 
 async def _put_leaves(connection: Any, rows: Rows, tiles: Sequence[FullTile]) -> None:
-    await connection.copy_records_to_table("leaves", schema_name="audit", columns=LEAF_COLUMNS, records=rows.leaves)
+    await _copy(connection, "audit", "leaves", LEAF_COLUMNS, rows.leaves)
     if tiles:
-        columns = ("level", "position", "root", "hashes")
         records = [(*tile.id, tile.root, tile.hashes) for tile in tiles]
-        await connection.copy_records_to_table("tiles", schema_name="audit", columns=columns, records=records)
+        await _copy(connection, "audit", "tiles", TILE_COLUMNS, records)
 
 
-async def _put_history(connection: Any, rows: Rows, seq: int) -> None:
+async def _put_history(connection: Any, rows: Rows) -> None:
     if rows.instruments:
         await connection.executemany(_PUT_INSTRUMENT, rows.instruments)
     if rows.accounts:
         await connection.executemany(_PUT_ACCOUNT, rows.accounts)
-    if rows.orders:
-        await connection.execute(_PUT_ORDERS, *_columns(rows.orders.values()))
+    if new := rows.new_orders():
+        await _copy(connection, "history", "order_state", ORDER_COLUMNS, new)
+    if changed := rows.changed_orders():
+        await connection.execute(_CHANGE_ORDERS, *_columns(changed))
     if rows.fills:
-        await connection.copy_records_to_table("fill", schema_name="history", columns=FILL_COLUMNS, records=rows.fills)
+        await _copy(connection, "history", "fill", FILL_COLUMNS, rows.fills)
     if rows.positions:
-        changes = [(account, symbol, seq, *change) for (account, symbol), change in rows.positions.items()]
+        changes = [(account, symbol, rows.last_seq, *change) for (account, symbol), change in rows.positions.items()]
         await connection.execute(_ADD_POSITIONS, *_columns(changes))
     if rows.cash:
-        changes = [(account, currency, seq, micro) for (account, currency), micro in rows.cash.items()]
+        changes = [(account, currency, rows.last_seq, micro) for (account, currency), micro in rows.cash.items()]
         await connection.execute(_ADD_CASH, *_columns(changes))
+
+
+async def _copy(connection: Any, schema: str, table: str, columns: Sequence[str], records: Sequence[Row]) -> None:
+    await connection.copy_records_to_table(table, schema_name=schema, columns=columns, records=records)
 
 
 def _columns(rows: Any) -> list[tuple[Any, ...]]:
