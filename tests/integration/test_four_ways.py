@@ -110,10 +110,7 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
 @pytest.fixture
 async def channels(system: Stack) -> AsyncIterator[dict[str, grpc.aio.Channel]]:
     """Channels to the public servers."""
-    opened = {
-        name: client_channel(system.settings.address(name))
-        for name in ("gateway", "marketdata", "compliance")
-    }
+    opened = {name: client_channel(system.settings.address(name)) for name in ("gateway", "marketdata", "compliance")}
     yield opened
     for channel in opened.values():
         await channel.close()
