@@ -16,10 +16,11 @@ def verify(folder: Path) -> Any:
     """Derives every event again from the commands; gives `matching.recovery.Summary`.
 
     Raises:
-        ClickException: an event came out differently, or a frame cannot be read.
+        ClickException: there is no journal, a frame cannot be read, or an event came out differently.
     """
     recovery = import_module("matching.recovery")
     damaged = import_module("matching.journal.frames").DamagedJournalError
+    _segments(folder)
     try:
         return recovery.verify(folder)
     except (recovery.ReplayMismatchError, damaged) as error:
@@ -30,16 +31,20 @@ def entries(folder: Path) -> Iterator[bytes]:
     """The bytes of every durable event, in order.
 
     Raises:
-        ClickException: a frame cannot be read.
+        ClickException: there is no journal, or a frame cannot be read.
     """
-    frames = import_module("matching.journal.frames")
-    file = import_module("matching.journal.file")
+    damaged = import_module("matching.journal.frames").DamagedJournalError
     try:
-        for first_seq, path in file.segments_of(folder):
-            data = path.read_bytes()
-            frames.decode_segment_header(data, path.name)
-            for frame in frames.frames_in(data, path.name, first_seq - 1):
+        for segment in import_module("matching.journal.file").checked(_segments(folder)):
+            for frame in segment.frames:
                 for entry in events.JournalBatch.FromString(frame.payload).entries:
                     yield from entry.events
-    except frames.DamagedJournalError as error:
+    except damaged as error:
         raise click.ClickException(f"{folder}: {error}") from None
+
+
+def _segments(folder: Path) -> list[tuple[int, Path]]:
+    segments: list[tuple[int, Path]] = import_module("matching.journal.file").segments_of(folder)
+    if not segments:
+        raise click.ClickException(f"{folder}: no journal here")
+    return segments

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -36,7 +36,7 @@ class Finished(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-Ordergate = Callable[..., Awaitable[Finished]]
+Ordergate = Callable[..., Coroutine[Any, Any, Finished]]
 Ended = Callable[[Iterable[psutil.Process]], Awaitable[None]]
 
 

@@ -191,6 +191,30 @@ async def test_a_killed_server_changes_nothing(
     assert await seen_once(client, flow.prefix, result) == cycles
 
 
+async def test_the_command_survives_every_server(
+    system: Stack, client: Client, ordergate: Ordergate, flow_file: Path
+) -> None:
+    """With gateway, matching and compliance killed under it, the run ends with the same summary and a verified log."""
+    start_seq = (await client.portfolio("FLOW")).as_of_seq
+    flow = asyncio.create_task(ordergate("flow", flow_file, "--json", "--speed", 1, "--frame-size", 16, "--window", 64))
+    victims = ["compliance", "gateway", "matching"]
+    reports = 0
+    async with asyncio.timeout(100), aclosing(client.reports("FLOW", resume_after=start_seq)) as stream:
+        async for _ in stream:
+            reports += 1
+            if reports % 300 == 0:
+                victim = victims.pop(0)
+                await system.kill(victim)
+                await system.restart(victim)
+            if not victims:
+                break
+    (summary,) = (await flow).objects
+    assert {name: summary[name] for name in expected(300)} == expected(300)
+    assert summary["reconnects"] >= 1
+    assert summary["audit"]["ok"]
+    assert summary["audit"]["tree_size"] >= summary["last_seq"]
+
+
 def mapping(path: Path) -> Mapping:
     """A mapping with a run id of this test's own."""
     return Mapping(f"t{abs(hash(path)) % 10**12}", "AMZN", "FLOW", "FLOW-TAKER")
