@@ -136,8 +136,13 @@ class Link:
         self.check_up()
         if len(self._pending) + len(commands) > PENDING_COMMANDS_MAX:
             raise Refused(types.REASON_OVERLOADED, "too many commands wait for the matching engine")
-        for command, tag in zip(commands, tags, strict=True):
-            self._put(command, waiter, tag)
+        pending, put = self._pending, self._outbox.commands.append
+        first = self._next_correlation
+        self._next_correlation = first + len(commands)
+        for correlation, command, tag in zip(range(first, self._next_correlation), commands, tags, strict=True):
+            pending[correlation] = (command, waiter, tag)
+            put((correlation, command))
+        self._outbox.gathered.set()
 
     def _put(self, command: bytes, waiter: Waiter, tag: int) -> None:
         correlation = self._next_correlation

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from typing import TypeAlias
 
 from ordergate.matching.v1 import events_pb2 as events
 from ordergate.matching.v1 import matching_pb2 as wire
@@ -27,15 +27,9 @@ readers_gauge = Gauge("ordergate_gateway_report_readers", "Sessions and report s
 cut_total = Counter("ordergate_gateway_readers_cut_total", "Readers that were cut because they were too slow.")
 
 
-class Told(NamedTuple):
-    """An event on its way to one reader."""
-
-    event: events.Event
-    epoch: int
-    durable_unix_ns: int
-    """0 for an event of the past."""
-    correlation_id: int
-    """The reader's own number of the command that the event answers; 0 for none."""
+Told: TypeAlias = tuple[events.Event, int, int, int]
+"""An event on its way to one reader: the event, its epoch, when it was durable in unix ns (0 for one of the past), and
+the reader's own number of the command that it answers (0 for none)."""
 
 
 class Reader:
@@ -49,13 +43,12 @@ class Reader:
         self.too_slow = False
         self.news = asyncio.Event()
 
-    def correlation_of(self, event: events.Event) -> int:
-        """The reader's own number of the command that an event answers; 0 for none."""
-        del event
-        return 0
+    def hear(self, event: events.Event, epoch: int, durable_unix_ns: int) -> None:
+        """Takes a live event of one of its accounts."""
+        self.offer((event, epoch, durable_unix_ns, 0))
 
     def offer(self, told: Told) -> None:
-        """Takes an event, or marks the reader as too slow."""
+        """Queues an event, or marks the reader as too slow."""
         if len(self.reports) >= READER_REPORTS_MAX:
             if not self.too_slow:
                 cut_total.inc()
@@ -106,10 +99,9 @@ class Reports:
             return
         handed = 0
         for event in told:
-            if not event.HasField("order"):
-                continue
+            # An event that is not about an order has an empty account here, and nobody reads that.
             for reader in readers.get(event.order.account, ()):
-                reader.offer(Told(event, epoch, durable_unix_ns, reader.correlation_of(event)))
+                reader.hear(event, epoch, durable_unix_ns)
                 handed += 1
         reports_total.inc(handed)
 
@@ -124,11 +116,12 @@ class Reports:
         )
         async for response in stub.StreamEvents(request):
             if response.events:
-                yield [Told(events.Event.FromString(data), response.epoch, 0, 0) for data in response.events]
+                yield [(events.Event.FromString(data), response.epoch, 0, 0) for data in response.events]
 
     def message(self, told: Told, sent_unix_ns: int) -> orders.ExecutionReport:
         """The report of an event."""
-        made = report(told.event, self._instruments, told.epoch, told.durable_unix_ns, told.correlation_id)
+        event, epoch, durable_unix_ns, correlation_id = told
+        made = report(event, self._instruments, epoch, durable_unix_ns, correlation_id)
         made.sent_unix_ns = sent_unix_ns
         return made
 

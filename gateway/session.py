@@ -55,6 +55,7 @@ class Session(Reader):
         self._link = link
         self._reports = reports
         self._instruments = instruments
+        self._answers_only = logon.ack_level == wire.ACK_LEVEL_ACCEPTED_ONLY
         self._only_account = logon.accounts[0] if len(logon.accounts) == 1 else ""
         self._direct: dict[int, int] = {}
         self._replies: list[wire.CommandReply] = []
@@ -67,7 +68,8 @@ class Session(Reader):
     def answered(self, tag: int, told: Sequence[events.Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears from the link what became of the command with correlation id `tag`."""
         self._unanswered -= 1
-        self._make_room()
+        if not self._room.is_set():
+            self._make_room()
         if told and not repeated:
             self._direct[told[0].seq] = tag
             return
@@ -80,14 +82,11 @@ class Session(Reader):
             reply.original.CopyFrom(original)
         self._reply(reply)
 
-    def correlation_of(self, event: events.Event) -> int:
-        """The client's number of the command that an event answers; 0 for none."""
-        return self._direct.pop(event.seq, 0)
-
-    def offer(self, told: Told) -> None:
-        """Takes an event, unless the session wants only the answers to its own commands."""
-        if self._logon.ack_level != wire.ACK_LEVEL_ACCEPTED_ONLY or told.correlation_id:
-            super().offer(told)
+    def hear(self, event: events.Event, epoch: int, durable_unix_ns: int) -> None:
+        """Takes a live event, unless the session wants only the answers to its own commands."""
+        tag = self._direct.pop(event.seq, 0)
+        if tag or not self._answers_only:
+            self.offer((event, epoch, durable_unix_ns, tag))
 
     async def read(self, requests: AsyncIterator[wire.OrderSessionRequest], admission: Admission) -> None:
         """Hands the client's commands over until it logs out or goes away."""
@@ -174,8 +173,9 @@ class Session(Reader):
             raise Refused(types.REASON_FIELD_MISSING, "correlation_id is missing", field="correlation_id")
         kind = command.WhichOneof("command")
         if kind == "submit":
-            self._bind(command.submit)
-            return admission.new_order(command.submit, self._envelope, received_unix_ns)
+            order = command.submit
+            self._bind(order)
+            return admission.new_order(order, self._envelope, received_unix_ns)
         if kind == "cancel":
             self._bind(command.cancel)
             return admission.cancel_order(command.cancel, self._envelope, received_unix_ns)
@@ -220,7 +220,7 @@ class Session(Reader):
         """A frame's message, laid out: its reports are never message objects."""
         sent_unix_ns = unix_ns()
         encode = self._reports.encode
-        head = self._message(part[-1].event.seq if part else self._sent_seq)
+        head = self._message(part[-1][0].seq if part else self._sent_seq)
         return report_frame(head, [encode(told, sent_unix_ns) for told in part], replies)
 
     def _heartbeat(self) -> wire.OrderSessionResponse:

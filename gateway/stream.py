@@ -70,7 +70,7 @@ class ReportStream(Reader):
         return self._message(self._sent_seq, subscribed=subscribed)
 
     def _report(self, told: Told) -> wire.StreamExecutionReportsResponse:
-        return self._message(told.event.seq, report=self._reports.message(told, unix_ns()))
+        return self._message(told[0].seq, report=self._reports.message(told, unix_ns()))
 
     def _message(
         self,
