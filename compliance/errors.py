@@ -12,6 +12,8 @@ _PASSING = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What asyncpg says when the server ends a session just as a query begins.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     # The server is starting, stopping or was told to end the session.
     asyncpg.OperatorInterventionError,

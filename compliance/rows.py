@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from ordergate.matching.v1 import commands_pb2 as commands
 from ordergate.matching.v1 import events_pb2 as events
 from ordergate.types.v1 import types_pb2 as types
@@ -156,7 +157,7 @@ class Rows:
         seq = self.last_seq + 1
         try:
             event = events.Event.FromString(entry)
-        except ValueError as error:
+        except DecodeError as error:
             raise EventUnreadable(f"what the feed gave as event {seq} cannot be read") from error
         if event.seq != seq:
             raise EventUnreadable(f"what the feed gave as event {seq} says it is event {event.seq}")
