@@ -154,8 +154,12 @@ def _seconds(seconds: int) -> bytes:
     return b"\x08" + varint(seconds)
 
 
+@lru_cache(maxsize=16)
 def _transact_time(unix_ns: int) -> bytes:
-    """Field 35, a Timestamp. Its nanos are a varint of five bytes whatever their value: one pack writes them."""
+    """Field 35, a Timestamp, the same for all events of a command.
+
+    Its nanos are a varint of five bytes whatever their value: one pack writes them.
+    """
     seconds, nanos = divmod(unix_ns, NANOS_PER_SECOND)
     head = _seconds(seconds)
     tail = _NANOS.pack(
