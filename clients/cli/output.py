@@ -42,7 +42,15 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Row]) -> None
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Row]) -> Table:
     """A table that can also be shown live."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        min_width=len(title),
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for column in columns:
         table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", no_wrap=True)
     for row in rows:

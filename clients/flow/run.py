@@ -78,17 +78,18 @@ async def run_flow(
     )
     async with session:
         tally.start_seq = session.last_seq
-        reader = asyncio.create_task(_read(session, tally))
         try:
-            began_ns = time.perf_counter_ns()
-            commands = await _send(session, mapping, events, options, tally, progress)
-            await session.drained()
-            elapsed_s = (time.perf_counter_ns() - began_ns) / 1e9
-            unanswered = session.unanswered
-            await session.quiet()
-        finally:
-            await session.close()
-            await reader
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_read(session, tally))
+                began_ns = time.perf_counter_ns()
+                commands = await _send(session, mapping, events, options, tally, progress)
+                await session.drained()
+                elapsed_s = (time.perf_counter_ns() - began_ns) / 1e9
+                unanswered = session.unanswered
+                await session.quiet()
+                await session.close()
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
     return FlowResult(
         mapping.counts,
         tally,

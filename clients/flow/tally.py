@@ -36,6 +36,7 @@ class Tally:
     replaces: int = 0
     cancels: int = 0
     unfilled_rests: int = 0
+    self_trades_prevented: int = 0
     repeats: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
     intended_ns: "array[int]" = field(default_factory=lambda: array("q"))
@@ -71,6 +72,8 @@ class Tally:
         elif kind == types.EXEC_TYPE_CANCELED:
             if report.request == types.REQUEST_KIND_CANCEL:
                 self.cancels += 1
+            elif report.cause == types.CAUSE_SELF_TRADE_PREVENTION:
+                self.self_trades_prevented += 1
             else:
                 self.unfilled_rests += 1
         elif kind == types.EXEC_TYPE_REPLACED:

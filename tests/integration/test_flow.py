@@ -76,6 +76,7 @@ def expected(cycles: int) -> dict[str, Any]:
         "rejects": {"PRICE_OFF_TICK": cycles},
         "unanswered": 0,
         "repeats": 0,
+        "self_trades_prevented": 0,
     }
 
 
@@ -208,7 +209,9 @@ async def test_the_command_survives_every_server(
                 await system.restart(victim)
             if not victims:
                 break
-    (summary,) = (await flow).objects
+    finished = await flow
+    assert (finished.code, finished.err) == (0, "")
+    (summary,) = finished.objects
     assert {name: summary[name] for name in expected(300)} == expected(300)
     assert summary["reconnects"] >= 1
     assert summary["audit"]["ok"]
@@ -232,6 +235,7 @@ def outcome(result: FlowResult) -> dict[str, Any]:
         "rests_canceled": tally.unfilled_rests,
         "rejects": dict(tally.rejects),
         "repeats": tally.repeats,
+        "self_trades_prevented": tally.self_trades_prevented,
         "unanswered": result.unanswered,
     }
 

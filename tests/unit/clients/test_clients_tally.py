@@ -34,17 +34,20 @@ def test_a_trade_counts_once() -> None:
 
 
 def test_a_cancel_is_not_the_end_of_an_ioc_order() -> None:
-    """What a client cancelled and what the venue cancelled are counted apart."""
+    """What a client cancelled, what found nothing to trade with and what met itself are counted apart."""
     tally = Tally("run-")
     tally.take(
         frame(
             report(types.EXEC_TYPE_CANCELED, request=types.REQUEST_KIND_CANCEL),
             report(types.EXEC_TYPE_CANCELED, cause=types.CAUSE_SYSTEM),
+            report(types.EXEC_TYPE_CANCELED, cause=types.CAUSE_SELF_TRADE_PREVENTION),
+            report(types.EXEC_TYPE_CANCELED, cause=types.CAUSE_SELF_TRADE_PREVENTION),
             report(types.EXEC_TYPE_REPLACED),
             report(types.EXEC_TYPE_NEW),
         )
     )
-    assert (tally.cancels, tally.unfilled_rests, tally.replaces, tally.accepted) == (1, 1, 1, 1)
+    assert (tally.cancels, tally.unfilled_rests, tally.self_trades_prevented) == (1, 1, 2)
+    assert (tally.replaces, tally.accepted) == (1, 1)
 
 
 def test_refusals_are_counted_by_reason_wherever_they_come_from() -> None:
