@@ -123,6 +123,28 @@ async def test_every_event_is_accounted_for(ordergate: Ordergate, flow_file: Pat
     assert [then - now for then, now in zip(after, before, strict=True)] == [-9000, 9000]
 
 
+async def test_the_tape_shows_every_fill(system: Stack, ordergate: Ordergate, flow_file: Path, client: Client) -> None:
+    """The trades that market data replays are the fills of the run, in order, at the price of the resting order."""
+    start_seq = (await client.portfolio("FLOW")).as_of_seq
+    (summary,) = (await ordergate("flow", flow_file, "--json", "--no-audit", "--limit", 500)).objects
+    tokens = DevKeyTokens.from_settings(system.settings, subject="reader", roles=["auditor"])
+    trades = []
+    async with (
+        asyncio.timeout(30),
+        Client(system.settings.marketdata_address, token=tokens) as reader,
+        aclosing(reader.trades("AMZN", resume_after=start_seq)) as tape,
+    ):
+        async for trade in tape:
+            trades.append(trade)
+            if len(trades) == summary["fills"]:
+                break
+    assert len(trades) == 50
+    assert {(one.trade.px, one.trade.qty) for one in trades} == {("223.10", "30")}
+    seqs = [one.journal_seq for one in trades]
+    assert seqs == sorted(set(seqs))
+    assert start_seq < seqs[0] < seqs[-1] <= summary["last_seq"]
+
+
 async def test_a_run_that_is_repeated_trades_nothing(ordergate: Ordergate, flow_file: Path, client: Client) -> None:
     """Under the same run id every request is answered with its original result."""
     arguments = (
