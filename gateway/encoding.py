@@ -13,7 +13,7 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 
 from gateway.convert import report
 from runtime.clock import NANOS_PER_SECOND
-from runtime.instruments import Instruments
+from runtime.instruments import TEXT_CACHE_MAX, Instrument, Instruments
 from runtime.layout import nested, repeated_text, text, varint
 
 _RECEIVED = struct.Struct("<Bq")
@@ -111,20 +111,17 @@ def execution_report(
         0x02B9, sent_unix_ns,
         0x02C1, correlation_id,
     )  # fmt: skip
+    order_id = order.order_id
+    exec_id = str(seq)
     parts = [
         numbers,
         repeated_text(b"\x2a", order.account),
         text(b"\x32", order.cl_ord_id),
-        text(b"\x42", str(order.order_id)),
-        text(b"\x4a", str(seq)),
-        repeated_text(b"\x82\x01", order.symbol),
-        repeated_text(b"\xa2\x01", instrument.qty_text(order.qty_lots)),
-        repeated_text(b"\xc2\x01", instrument.qty_text(cum_qty_lots)),
-        repeated_text(b"\xca\x01", instrument.qty_text(order.leaves_qty_lots)),
+        text(b"\x42", exec_id if order_id == seq else str(order_id)),
+        text(b"\x4a", exec_id),
+        _terms(instrument, order.qty_lots, order.price_ticks, cum_qty_lots, order.leaves_qty_lots),
         _transact_time(event.time_unix_ns),
     ]
-    if order.price_ticks:
-        parts.append(repeated_text(b"\xaa\x01", instrument.price_text(order.price_ticks)))
     if cum_qty_lots:
         parts.append(text(b"\xd2\x01", instrument.avg_px_text(order.cum_value_ticks_lots, cum_qty_lots)))
     if order.last_qty_lots:
@@ -137,6 +134,23 @@ def execution_report(
     if order.orig_cl_ord_id:
         parts.append(text(b"\x3a", order.orig_cl_ord_id))
     return b"".join(parts)
+
+
+def _terms(instrument: Instrument, qty_lots: int, price_ticks: int, cum_qty_lots: int, leaves_qty_lots: int) -> bytes:
+    """The symbol, quantities and price; few different ones make up most of an instrument's flow."""
+    key = (qty_lots, price_ticks, cum_qty_lots, leaves_qty_lots)
+    laid_out = instrument.layouts.get(key)
+    if laid_out is None:
+        laid_out = text(b"\x82\x01", instrument.symbol)
+        laid_out += text(b"\xa2\x01", instrument.qty_text(qty_lots))
+        if price_ticks:
+            laid_out += text(b"\xaa\x01", instrument.price_text(price_ticks))
+        laid_out += text(b"\xc2\x01", instrument.qty_text(cum_qty_lots))
+        laid_out += text(b"\xca\x01", instrument.qty_text(leaves_qty_lots))
+        if len(instrument.layouts) >= TEXT_CACHE_MAX:
+            instrument.layouts.clear()
+        instrument.layouts[key] = laid_out
+    return laid_out
 
 
 def report_frame(head: entry.OrderSessionResponse, reports: list[bytes], replies: list[entry.CommandReply]) -> bytes:

@@ -94,6 +94,11 @@ class Instrument:
         return _places(self.lot_size_nano)
 
     @cached_property
+    def layouts(self) -> dict[tuple[int, ...], bytes]:
+        """What others have laid out for this instrument and want to find again; at most TEXT_CACHE_MAX."""
+        return {}
+
+    @cached_property
     def _texts(self) -> dict[int, str]:
         return {}
 
