@@ -159,20 +159,33 @@ class AuditLog:
             self._changed.notify_all()
 
     async def caught_up(self, epoch: int, journal_seq: int) -> None:
-        """Hears how far the journal goes; in times without events, looks whether the database is still there.
+        """Hears how far the journal goes; in times without events, looks how the database is.
 
         Raises:
-            FeedGapError: the feed comes from an outlived matching server.
+            FeedGapError: events have to be read again, or the feed comes from an outlived matching server.
+            LogCorrupt: the journal ends before the log does.
         """
         self._require_epoch(epoch)
         self._journal_seq = journal_seq
-        if self._state is not None and self._state.seq == journal_seq:
-            try:
-                await self._reader.position()
-            except StoreUnavailable as error:
-                self._away(error)
-                async with self._changed:
-                    self._changed.notify_all()
+        if self._pending.last_seq < journal_seq:
+            raise FeedGapError(f"the journal ends at {journal_seq}, but after {self._pending.last_seq} all is lost")
+        state = self._state
+        if state is not None and state.seq > journal_seq:
+            raise LogCorrupt(f"the journal ends at {journal_seq}, the log at {state.seq}: this is another journal")
+        if state is not None and state.seq == journal_seq:
+            await self._look_after(state)
+
+    async def _look_after(self, state: LogState) -> None:
+        """Notices a database that is away, or that has lost what it had."""
+        try:
+            if await self._reader.position() == (state.seq, state.epoch):
+                return
+            log.warning("loading the log again", why="the database has another state")
+            self._state = None
+        except StoreUnavailable as error:
+            self._away(error)
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _settled(self) -> int:
         """The end of the log once everything that was read is stored; needs `_changed`."""

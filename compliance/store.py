@@ -31,9 +31,12 @@ TILE_COLUMNS = ("level", "position", "root", "hashes")
 _SESSION = {"application_name": "ordergate-compliance", "plan_cache_mode": "force_custom_plan", "jit": "off"}
 
 _MOVE = "UPDATE audit.position SET seq = $2, epoch = $3 WHERE seq = $1 AND epoch <= $3"
+# Not when the leaves are gone: a crash may have taken them back since they were stored.
 _PUT_CHECKPOINT = """
 INSERT INTO audit.checkpoints (tree_size, signed_time_ns, root_hash, note)
-SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM audit.checkpoints WHERE tree_size > $1)
+SELECT $1, $2, $3, $4
+WHERE EXISTS (SELECT FROM audit.position WHERE seq >= $1)
+AND NOT EXISTS (SELECT FROM audit.checkpoints WHERE tree_size > $1)
 ON CONFLICT DO NOTHING"""
 _CHANGE_ORDERS = """
 UPDATE history.order_state AS o SET

@@ -424,15 +424,46 @@ async def test_commits_that_a_crash_took_back_are_read_again(
     """When the database has lost its last commits, the log asks the journal again from where it ends."""
     await running.log.apply(journal.batch(1, 500))
     await running.signed(500)
-    await superuser.execute("TRUNCATE audit.checkpoints")
-    await superuser.execute("DELETE FROM audit.leaves WHERE leaf_index >= 480")
-    await superuser.execute("DELETE FROM history.order_state WHERE order_id > 480")
-    await superuser.execute("UPDATE audit.position SET seq = 480")
+    await lost(superuser, 480)
     await running.log.apply(journal.batch(501, 600))
     assert await running.log.position() == 479
     await running.log.apply(journal.batch(480))
     await running.stored(journal.seq)
     assert await running.reader.entries(0, journal.seq) == journal.entries
+
+
+async def test_a_loss_is_noticed_without_new_events(running: Running, journal: Journal, superuser: Any) -> None:
+    """Nothing is signed that is no longer stored, and a heartbeat makes the log read again."""
+    await running.log.apply(journal.batch(1, 500))
+    await running.signed(500)
+    state = await running.store.load()
+    await lost(superuser, 480)
+    with pytest.raises(StoreUnavailable):
+        await running.store.publish(state, 1)
+    await running.log.caught_up(EPOCH, 500)
+    assert await running.log.position() == 479
+    with pytest.raises(FeedGapError, match="after 480 all is lost"):
+        await running.log.caught_up(EPOCH, 500)
+    await running.log.apply(journal.batch(480, 500))
+    assert (await running.signed(500)).root_hash == state.edge.root()
+
+
+async def lost(superuser: Any, seq: int) -> None:
+    """Takes back everything after `seq`, as a crash of the database does with commits that nobody waited for."""
+    async with superuser.transaction():
+        await superuser.execute("TRUNCATE audit.checkpoints")
+        await superuser.execute("DELETE FROM audit.leaves WHERE leaf_index >= $1", seq)
+        await superuser.execute("DELETE FROM history.order_state WHERE order_id > $1", seq)
+        await superuser.execute("UPDATE audit.position SET seq = $1", seq)
+
+
+async def test_another_journal_that_is_shorter_is_refused(running: Running, journal: Journal) -> None:
+    """A journal that ends before the log is not the one that the log was made from."""
+    await running.log.apply(journal.batch(1, 300))
+    await running.stored(300)
+    await running.log.position()
+    with pytest.raises(LogCorrupt, match="another journal"):
+        await running.log.caught_up(EPOCH, 299)
 
 
 async def test_the_database_may_be_away(tmp_path: Path, journal: Journal) -> None:
