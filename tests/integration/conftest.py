@@ -22,7 +22,6 @@ TEMPLATE = "migrated"
 ENDED_WITHIN_S = 30
 
 
-
 class Finished(NamedTuple):
     """What a command wrote, and how it ended."""
 
