@@ -20,10 +20,10 @@ def genesis_commands(path: Path) -> list[bytes]:
         OSError: the file cannot be read.
         ValueError: it says something that cannot be; the message names it.
     """
-    content = yaml.safe_load(path.read_text())
     try:
+        content = yaml.safe_load(path.read_text()) or {}
         return [command.SerializeToString() for command in _commands(content)]
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error!r}") from error
 
 

@@ -296,6 +296,23 @@ def test_a_refused_journal_is_not_locked(closed: Path) -> None:
         assert journal.last_seq == 12
 
 
+def test_a_batch_is_on_disk_when_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One barrier for each batch, after its last byte was written and before `append` returns."""
+    seen: list[bytes] = []
+    barrier = os.fdatasync
+
+    def watched(fd: int) -> None:
+        seen.append(os.pread(fd, SEGMENT_BYTES, 0))
+        barrier(fd)
+
+    monkeypatch.setattr(os, "fdatasync", watched)
+    with FileJournal(tmp_path, SEGMENT_BYTES) as journal:
+        for number in range(1, 4):
+            journal.append(number, number, b"batch-%d" % number)
+            assert len(seen) == number
+            assert seen[-1].rstrip(b"\0").endswith(b"batch-%d" % number)
+
+
 def test_nothing_is_acknowledged_when_the_disk_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the barrier comes out of `append`, and the batch does not count as written."""
 
