@@ -170,7 +170,7 @@ class Rows:
         else:
             subject = _OTHERS[body](self, event) if body in _OTHERS else (None, None)
             event_type = _OTHER_EVENTS.get(body or "", "UNKNOWN")
-            self.leaves.append((*envelope, None, event_type, *subject, None, None, hashed, entry))
+            self.leaves.append((*envelope, None, event_type, *subject, None, indexed_text(event.actor), hashed, entry))
 
     def _add_order(self, event: events.Event, envelope: tuple[int, int, int], hashed: bytes, entry: bytes) -> None:
         order = event.order

@@ -118,6 +118,7 @@ def encode_event(event: events.Event, last_of_command: bool) -> bytes:
         command_seq=event.command_seq,
         last_of_command=last_of_command,
         time_unix_ns=event.time_unix_ns,
+        actor="" if isinstance(event, events.OrderEvent) else event.actor,
         **{name: body},
     )
     return message.SerializeToString(deterministic=True)

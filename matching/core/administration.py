@@ -52,7 +52,7 @@ def list_instrument(venue: Venue, command: ListInstrument) -> None:
     elif command.symbol in venue.listings:
         _refuse(venue, Reason.ALREADY_EXISTS, field="symbol")
     else:
-        event = InstrumentListed(*venue.stamp(), command)
+        event = InstrumentListed(*venue.stamp(), command, venue.actor)
         venue.listings[command.symbol] = Listing(event, worth)
         venue.events.append(event)
 
@@ -62,7 +62,7 @@ def open_account(venue: Venue, command: OpenAccount) -> None:
     if not command.account:
         _refuse(venue, Reason.FIELD_MISSING, field="account")
     else:
-        event = AccountOpened(*venue.stamp(), command.account)
+        event = AccountOpened(*venue.stamp(), command.account, venue.actor)
         venue.accounts[command.account] = Account(command.account, event)
         venue.events.append(event)
 
@@ -85,6 +85,7 @@ def adjust_cash(venue: Venue, command: AdjustCash) -> None:
         command.amount_micro,
         cash.cash_micro,
         command.request_id,
+        venue.actor,
     )
     venue.events.append(event)
     account.adjustments[command.request_id] = (command, event)
@@ -112,6 +113,7 @@ def adjust_position(venue: Venue, command: AdjustPosition) -> None:
         command.price_ticks,
         position.qty_lots,
         command.request_id,
+        venue.actor,
     )
     venue.events.append(event)
     account.adjustments[command.request_id] = (command, event)
@@ -124,7 +126,7 @@ def close_day(venue: Venue, command: CloseDay) -> None:
         return
     expired = trading.expire_day_orders(venue)
     venue.last_closed_day = command.trading_day
-    venue.events.append(DayClosed(*venue.stamp(), command.trading_day, expired))
+    venue.events.append(DayClosed(*venue.stamp(), command.trading_day, expired, venue.actor))
 
 
 def _once(account: Account | None, command: AdjustCash | AdjustPosition) -> Refusal | None:
@@ -171,4 +173,4 @@ def _refuse_adjustment(venue: Venue, command: AdjustCash | AdjustPosition, refus
 
 
 def _refuse(venue: Venue, reason: Reason, account: str = "", field: str = "", request_id: str = "") -> None:
-    venue.events.append(CommandRefused(*venue.stamp(), reason, account, field, request_id))
+    venue.events.append(CommandRefused(*venue.stamp(), reason, account, field, request_id, venue.actor))

@@ -73,6 +73,7 @@ class InstrumentListed(msgspec.Struct, frozen=True, gc=False):
     command_seq: int
     time_unix_ns: int
     instrument: ListInstrument
+    actor: str = ""
 
 
 class AccountOpened(msgspec.Struct, frozen=True, gc=False):
@@ -82,6 +83,7 @@ class AccountOpened(msgspec.Struct, frozen=True, gc=False):
     command_seq: int
     time_unix_ns: int
     account: str
+    actor: str = ""
 
 
 class CashAdjusted(msgspec.Struct, frozen=True, gc=False):
@@ -95,6 +97,7 @@ class CashAdjusted(msgspec.Struct, frozen=True, gc=False):
     amount_micro: int
     cash_micro: int
     request_id: str
+    actor: str = ""
 
 
 class PositionAdjusted(msgspec.Struct, frozen=True, gc=False):
@@ -109,6 +112,7 @@ class PositionAdjusted(msgspec.Struct, frozen=True, gc=False):
     price_ticks: int
     position_lots: int
     request_id: str
+    actor: str = ""
 
 
 class DayClosed(msgspec.Struct, frozen=True, gc=False):
@@ -119,6 +123,7 @@ class DayClosed(msgspec.Struct, frozen=True, gc=False):
     time_unix_ns: int
     trading_day: int
     expired_orders: int
+    actor: str = ""
 
 
 class CommandRefused(msgspec.Struct, frozen=True, gc=False):
@@ -131,6 +136,7 @@ class CommandRefused(msgspec.Struct, frozen=True, gc=False):
     account: str = ""
     field: str = ""
     request_id: str = ""
+    actor: str = ""
 
 
 Event = OrderEvent | InstrumentListed | AccountOpened | CashAdjusted | PositionAdjusted | DayClosed | CommandRefused

@@ -23,8 +23,8 @@ DAY, GTC = TimeInForce.DAY, TimeInForce.GTC
 def test_a_new_venue_counts_from_one(bare: Floor) -> None:
     """Events are numbered densely from 1; each command has its own, later time."""
     assert (bare.engine.seq, bare.engine.time_unix_ns) == (0, 0)
-    assert bare.told(XYZ) == [InstrumentListed(1, 1, FIRST, XYZ)]
-    assert bare.told(commands.OpenAccount("ALICE")) == [AccountOpened(2, 2, FIRST + 1, "ALICE")]
+    assert bare.told(XYZ) == [InstrumentListed(1, 1, FIRST, XYZ, "system")]
+    assert bare.told(commands.OpenAccount("ALICE")) == [AccountOpened(2, 2, FIRST + 1, "ALICE", "system")]
 
 
 def test_time_that_does_not_grow_is_a_bug(bare: Floor) -> None:
@@ -84,7 +84,7 @@ def test_an_account_needs_a_name(bare: Floor) -> None:
 def test_cash_comes_and_goes(floor: Floor) -> None:
     """The event tells the amount and the cash afterwards."""
     made = floor.told(commands.AdjustCash("ALICE", "USD", -4_000_000, "out"))
-    assert made == [CashAdjusted(8, 8, FIRST + 7, "ALICE", "USD", -4_000_000, 9_996_000_000, "out")]
+    assert made == [CashAdjusted(8, 8, FIRST + 7, "ALICE", "USD", -4_000_000, 9_996_000_000, "out", "system")]
     assert floor.cash("ALICE").cash_micro == 9_996_000_000
 
 
@@ -116,7 +116,7 @@ def test_all_cash_of_a_currency_together_is_bounded(floor: Floor) -> None:
 def test_lots_come_at_a_cost_and_go_at_the_average(floor: Floor) -> None:
     """Booking 100 lots in at 130 on top of 100 at 100 costs 115 each; booking out realises nothing."""
     made = floor.told(commands.AdjustPosition("ALICE", "XYZ", 100, 130, "in"))
-    assert made == [PositionAdjusted(8, 8, FIRST + 7, "ALICE", "XYZ", 100, 130, 200, "in")]
+    assert made == [PositionAdjusted(8, 8, FIRST + 7, "ALICE", "XYZ", 100, 130, 200, "in", "system")]
     floor.told(commands.AdjustPosition("ALICE", "XYZ", -50, 0, "out"))
     position = floor.position("ALICE")
     assert (position.qty_lots, position.cost_ticks_lots, position.realized_pnl_micro) == (150, 150 * 115, 0)
@@ -186,7 +186,7 @@ def test_closing_the_day_ends_day_orders_in_the_order_of_their_ids(floor: Floor)
     for event in expired:
         assert (event.exec_type, event.ord_status) == (ExecType.EXPIRED, OrdStatus.EXPIRED)
         assert (event.cause, event.reason, event.leaves_qty_lots) == (Cause.SYSTEM, Reason.EXPIRED, 0)
-    assert closed == DayClosed(15, 12, FIRST + 11, 20261122, 3)
+    assert closed == DayClosed(15, 12, FIRST + 11, 20261122, 3, "system")
     assert (floor.bids(), floor.asks()) == ([(97, 5, [gtc])], [])
     assert (floor.cash("BOB").held_micro, floor.position("BOB").held_lots) == (0, 0)
 

@@ -69,6 +69,7 @@ class Event(_message.Message):
     COMMAND_SEQ_FIELD_NUMBER: _builtins.int
     LAST_OF_COMMAND_FIELD_NUMBER: _builtins.int
     TIME_UNIX_NS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     INSTRUMENT_LISTED_FIELD_NUMBER: _builtins.int
     ACCOUNT_OPENED_FIELD_NUMBER: _builtins.int
@@ -86,6 +87,8 @@ class Event(_message.Message):
     """
     time_unix_ns: _builtins.int
     """Engine time, unix ns; strictly increasing from command to command."""
+    actor: _builtins.str
+    """Who asked for it; an order event has its own."""
     @_builtins.property
     def order(self) -> Global___OrderEvent:
         """In the life of an order."""
@@ -121,6 +124,7 @@ class Event(_message.Message):
         command_seq: _builtins.int = ...,
         last_of_command: _builtins.bool = ...,
         time_unix_ns: _builtins.int = ...,
+        actor: _builtins.str = ...,
         order: Global___OrderEvent | None = ...,
         instrument_listed: Global___InstrumentListed | None = ...,
         account_opened: Global___AccountOpened | None = ...,
@@ -131,7 +135,7 @@ class Event(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account_opened", b"account_opened", "body", b"body", "cash_adjusted", b"cash_adjusted", "command_refused", b"command_refused", "day_closed", b"day_closed", "instrument_listed", b"instrument_listed", "order", b"order", "position_adjusted", b"position_adjusted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_opened", b"account_opened", "body", b"body", "cash_adjusted", b"cash_adjusted", "command_refused", b"command_refused", "command_seq", b"command_seq", "day_closed", b"day_closed", "instrument_listed", b"instrument_listed", "last_of_command", b"last_of_command", "order", b"order", "position_adjusted", b"position_adjusted", "seq", b"seq", "time_unix_ns", b"time_unix_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_opened", b"account_opened", "actor", b"actor", "body", b"body", "cash_adjusted", b"cash_adjusted", "command_refused", b"command_refused", "command_seq", b"command_seq", "day_closed", b"day_closed", "instrument_listed", b"instrument_listed", "last_of_command", b"last_of_command", "order", b"order", "position_adjusted", b"position_adjusted", "seq", b"seq", "time_unix_ns", b"time_unix_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["order", "instrument_listed", "account_opened", "cash_adjusted", "position_adjusted", "day_closed", "command_refused"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
