@@ -34,6 +34,7 @@ from tests.simulation.gateway_link import (
     last_seq,
     linked,
     order,
+    parsed,
     settings_in,
     streamed,
 )
@@ -60,11 +61,6 @@ async def stub(settings: Settings) -> AsyncIterator[Stub]:
     async with serving(settings) as started:
         await day_closed(started)
         yield started
-
-
-def parsed(encoded: list[bytes]) -> list[events.Event]:
-    """Events from their bytes."""
-    return [events.Event.FromString(data) for data in encoded]
 
 
 async def feed(stub: Stub, after: int = 0) -> list[bytes]:

@@ -191,3 +191,8 @@ async def day_closed(stub: Stub) -> int:
 async def last_seq(stub: Stub) -> int:
     """The last durable event."""
     return (await stub.ListInstruments(wire.ListInstrumentsRequest())).as_of_seq
+
+
+def parsed(encoded: list[bytes]) -> list[events.Event]:
+    """Events from their bytes."""
+    return [events.Event.FromString(data) for data in encoded]

@@ -76,6 +76,7 @@ class PlainLedger:
         self.orders: dict[int, PlainOrder] = {}
         self.live: list[PlainOrder] = []
         self.now = self.command_seq = 0
+        self.actor = ""
         self.closed_day = 0
         self.events: list[Said] = []
 
@@ -85,6 +86,10 @@ class PlainLedger:
         said = {"seq": self.seq, "command_seq": self.command_seq, "time_unix_ns": self.now} | body
         self.events.append({name: value for name, value in said.items() if value})
         return self.events[-1]
+
+    def record(self, **body: Any) -> Said:
+        """Writes an event that is about no order: it tells who asked."""
+        return self.say(actor=self.actor, **body)
 
     def worth(self, symbol: str) -> int:
         """Units of 10^-6 for one tick on one lot."""
@@ -111,15 +116,15 @@ class PlainLedger:
     def list_instrument(self, body: c.ListInstrument) -> None:
         """Lists what is not listed; the flow gives only terms that make sense."""
         if body.symbol in self.listed:
-            self.say(reason=types.REASON_ALREADY_EXISTS, field="symbol")
+            self.record(reason=types.REASON_ALREADY_EXISTS, field="symbol")
             return
         worth = body.tick_size_nano * body.lot_size_nano * body.multiplier // 10**12
-        self.listed[body.symbol] = (body, worth, self.say(instrument=body))
+        self.listed[body.symbol] = (body, worth, self.record(instrument=body))
 
     def open_account(self, body: c.OpenAccount) -> None:
         """Opens an account."""
         self.accounts[body.account] = PlainAccount()
-        self.opened[body.account] = self.say(account=body.account)
+        self.opened[body.account] = self.record(account=body.account)
 
     def adjust_cash(self, body: c.AdjustCash) -> None:
         """Moves cash once."""
@@ -138,7 +143,7 @@ class PlainLedger:
             self._refuse_adjustment(body, no)
             return
         account.cash[body.currency] = account.cash.get(body.currency, 0) + body.amount_micro
-        said = self.say(
+        said = self.record(
             account=body.account,
             currency=body.currency,
             amount_micro=body.amount_micro,
@@ -174,7 +179,7 @@ class PlainLedger:
         else:
             holding.cost -= holding.cost * -body.qty_lots // holding.lots
         holding.lots += body.qty_lots
-        said = self.say(
+        said = self.record(
             account=body.account,
             symbol=body.symbol,
             qty_lots=body.qty_lots,
@@ -197,4 +202,4 @@ class PlainLedger:
 
     def _refuse_adjustment(self, body: Any, no: tuple[int, str] | None) -> None:
         assert no is not None
-        self.say(reason=no[0], field=no[1], account=body.account, request_id=body.request_id)
+        self.record(reason=no[0], field=no[1], account=body.account, request_id=body.request_id)

@@ -22,6 +22,7 @@ class PlainVenue(PlainLedger):
         """Carries out a command."""
         body = command.body
         self.command, self.now, self.events = command, now, []
+        self.actor = command.actor
         self.live = [order for order in self.live if order.is_open]
         original = self._original(body)
         if original is not None:
@@ -319,11 +320,11 @@ class PlainVenue(PlainLedger):
 
     def _close_day(self, body: c.CloseDay) -> None:
         if body.trading_day <= self.closed_day:
-            self.say(reason=types.REASON_ALREADY_EXISTS, field="trading_day")
+            self.record(reason=types.REASON_ALREADY_EXISTS, field="trading_day")
             return
         self.closed_day = body.trading_day
         day = [o for o in self.live if o.is_open and o.command.time_in_force == types.TIME_IN_FORCE_DAY]
         for order in day:
             order.status = types.ORD_STATUS_EXPIRED
             self._tell(order, types.EXEC_TYPE_EXPIRED, types.CAUSE_SYSTEM, reason=types.REASON_EXPIRED)
-        self.say(trading_day=body.trading_day, expired_orders=len(day))
+        self.record(trading_day=body.trading_day, expired_orders=len(day))
