@@ -41,6 +41,8 @@ def said_on_the_wire(data: bytes) -> tuple[Said, bool]:
     body = getattr(event, event.WhichOneof("body") or "")
     told: Said = {field.name: value for field, value in body.ListFields()}
     told |= {"seq": event.seq, "command_seq": event.command_seq, "time_unix_ns": event.time_unix_ns}
+    if event.actor:
+        told["actor"] = event.actor
     if "risk" in told:
         risk = told["risk"]
         told["risk"] = (risk.rule, risk.unit, risk.limit, risk.current, risk.projected)
