@@ -12,13 +12,16 @@ from runtime.settings import Settings
 from runtime.tokens import service_metadata
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+"""The largest message that a server takes, and a client of one."""
+UNLIMITED = -1
+"""What a server sends, and another server takes from it: all events of one
+command travel in one message, and a day's end may be one for every open order."""
 KEEPALIVE_MS = 20_000
 KEEPALIVE_TIMEOUT_MS = 5_000
 RECONNECT_MIN_MS = 100
 RECONNECT_MAX_MS = 1_000
 
-OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+_CONNECTION: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
@@ -27,6 +30,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.min_reconnect_backoff_ms", RECONNECT_MIN_MS),
     ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
 )
+OPTIONS = (("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), *_CONNECTION)
+_SERVICE_OPTIONS = (("grpc.max_receive_message_length", UNLIMITED), *_CONNECTION)
 
 
 def client_channel(address: str) -> grpc.aio.Channel:
@@ -41,7 +46,7 @@ def service_channel(address: str, settings: Settings, name: str) -> grpc.aio.Cha
     interceptor would stand in the way of every one of its messages.
     """
     interceptors: list[grpc.aio.ClientInterceptor] = [_UnaryUnary(settings, name), _UnaryStream(settings, name)]
-    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
+    return grpc.aio.insecure_channel(address, options=_SERVICE_OPTIONS, interceptors=interceptors)
 
 
 class _WithToken:

@@ -23,7 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from runtime import metrics
 from runtime.auth import Verifier
 from runtime.calls import Guard
-from runtime.channels import KEEPALIVE_MS, MESSAGE_BYTES_MAX
+from runtime.channels import KEEPALIVE_MS, MESSAGE_BYTES_MAX, UNLIMITED
 from runtime.logs import configure, get_logger
 from runtime.settings import Server, Settings
 
@@ -200,7 +200,7 @@ def _options() -> list[tuple[str, int]]:
         # Without this two servers share a port silently and each gets half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-        ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.max_send_message_length", UNLIMITED),
         ("grpc.max_concurrent_streams", CONCURRENT_STREAMS_MAX),
         ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
         ("grpc.keepalive_permit_without_calls", 1),

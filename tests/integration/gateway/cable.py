@@ -37,9 +37,10 @@ class Cable:
 
     async def cut(self) -> None:
         """Breaks every connection, with what was held in it, and lets new ones through."""
-        for task in list(self._passing):
+        passing = list(self._passing)
+        for task in passing:
             task.cancel()
-        await asyncio.gather(*self._passing, return_exceptions=True)
+        await asyncio.gather(*passing, return_exceptions=True)
         self.passes()
 
     async def open(self) -> None:
@@ -63,10 +64,11 @@ class Cable:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
             writers.append(far_writer)
             await self._pass_on(_pump(reader, far_writer, self._there), _pump(far_reader, writer, self._back))
+        self._passing.discard(task)
         for end in writers:
             end.transport.abort()
-        await asyncio.gather(*(end.wait_closed() for end in writers), return_exceptions=True)
-        self._passing.discard(task)
+            with suppress(OSError):
+                await end.wait_closed()
 
     async def _pass_on(self, *directions: Coroutine[None, None, None]) -> None:
         """Passes bytes on until one direction ends."""

@@ -179,6 +179,30 @@ async def test_a_trade_moves_cash_and_positions(venue: Venue) -> None:
     await venue.orders.CancelOrder(entry.CancelOrderRequest(order_id=maker.order_id), metadata=roles["MM"])
 
 
+async def test_an_answer_tells_what_else_became_of_the_order(venue: Venue) -> None:
+    """Fills of the same instant follow the acceptance, then the end of what may not rest; the maker's own do not."""
+    placed = [
+        await venue.submit(accounts=["MM"], symbol="NVDA", side=SELL, qty=qty, price=price)
+        for qty, price in (("2", "130.00"), ("3", "130.01"))
+    ]
+    order = terms(symbol="NVDA", qty="9", price="130.01", time_in_force=types.TIME_IN_FORCE_IOC)
+    request = entry.SubmitOrderRequest(order=order)
+    answer = await venue.orders.SubmitOrder(request, metadata=venue.as_role())
+    told = [answer.report, *answer.following]
+    assert [(report.exec_type, report.last_qty, report.last_px, report.leaves_qty) for report in told] == [
+        (types.EXEC_TYPE_NEW, "", "", "9"),
+        (types.EXEC_TYPE_TRADE, "2", "130.00", "7"),
+        (types.EXEC_TYPE_TRADE, "3", "130.01", "4"),
+        (types.EXEC_TYPE_CANCELED, "", "", "0"),
+    ]
+    assert told[-1].reason.code == types.REASON_NO_LIQUIDITY
+    assert {report.order_id for report in told} == {answer.report.order_id}
+    again = await venue.orders.SubmitOrder(request, metadata=venue.as_role())
+    assert (again.report.poss_dup, list(again.following)) == (True, [])
+    for maker in placed:
+        assert (await venue.order("MM", order_id=maker.order_id)).ord_status == types.ORD_STATUS_FILLED
+
+
 async def test_an_order_is_its_accounts_own(venue: Venue) -> None:
     """Another account neither sees nor cancels it, by either id; oversight sees it when it names the account."""
     report = await venue.submit()

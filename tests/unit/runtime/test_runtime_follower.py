@@ -12,6 +12,7 @@ from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
 
 from runtime import follower
+from runtime.channels import MESSAGE_BYTES_MAX
 from runtime.follower import FeedBatch, FeedGapError, follow
 from runtime.settings import Settings
 from runtime.tokens import make_keys
@@ -176,6 +177,17 @@ async def test_it_comes_back_after_every_break(tmp_path: Path) -> None:
         await view.complete.wait()
     assert view.events == events(1, 30)
     assert [request.resume_after for request in feed.requests[:10]] == list(range(0, 30, 3))
+
+
+async def test_a_message_may_be_as_large_as_it_must_be(tmp_path: Path) -> None:
+    """All events of one command come in one message, so what a server takes from another has no largest size."""
+    large = [bytes(1_000_000)] * (MESSAGE_BYTES_MAX // 1_000_000 + 2)
+    size = len(large)
+    feed = feed_of(telling(wire.StreamEventsResponse(epoch=1, prev_seq=0, seq=size, events=large, last_seq=size)))
+    view = Recorded(until=size)
+    async with following(feed, view, tmp_path):
+        await view.complete.wait()
+    assert [len(one) for one in view.events] == [1_000_000] * size
 
 
 async def test_it_waits_for_a_server_that_is_not_there_yet(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from runtime import calls
 from runtime.auth import current_principal
-from runtime.channels import client_channel
+from runtime.channels import MESSAGE_BYTES_MAX, client_channel
 from runtime.errors import Refused
 from runtime.serve import Health, Register, Running, running
 from runtime.settings import Settings
@@ -53,6 +53,7 @@ class Door:
         self.servicer = servicer
         self.server = server
         self.channel = channel
+        self.token = token
         self.metadata = (("authorization", f"Bearer {token}"),)
 
     async def call(self, behavior: Behavior, account: str = "DEMO", **options: Any) -> wire.GetPortfolioResponse:
@@ -228,6 +229,19 @@ async def test_bytes_that_are_no_message_are_refused(own: Door, data: bytes) -> 
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await raw(data)
     assert reason_of(error.value) == "TOKEN_MISSING"
+
+
+async def test_an_answer_has_no_largest_size(own: Door) -> None:
+    """A server sends what it must; how much it takes is for the reader to say."""
+
+    async def large(request: wire.GetPortfolioRequest) -> wire.GetPortfolioResponse:
+        return wire.GetPortfolioResponse(account="D" * (MESSAGE_BYTES_MAX + 1))
+
+    async with grpc.aio.insecure_channel(
+        f"127.0.0.1:{own.server.port}", options=[("grpc.max_receive_message_length", -1)]
+    ) as channel:
+        answer = await Door(own.servicer, own.server, channel, own.token).call(large)
+    assert len(answer.account) == MESSAGE_BYTES_MAX + 1
 
 
 async def test_unknown_methods_are_unimplemented(own: Door) -> None:
