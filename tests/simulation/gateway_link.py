@@ -14,8 +14,10 @@ from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
 from ordergate.types.v1 import types_pb2 as types
 
+from matching import server as matching_server
 from runtime import tokens
 from runtime.channels import service_channel
+from runtime.serve import running
 from runtime.settings import Settings
 
 GENESIS = Path(__file__).parents[2] / "config" / "genesis.yaml"
@@ -196,3 +198,15 @@ async def last_seq(stub: Stub) -> int:
 def parsed(encoded: list[bytes]) -> list[events.Event]:
     """Events from their bytes."""
     return [events.Event.FromString(data) for data in encoded]
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Stub]:
+    """A matching server and a way to it."""
+    async with running("matching", matching_server.parts, settings) as server, connected(settings, server.port) as stub:
+        yield stub
+
+
+async def feed(stub: Stub, after: int = 0) -> list[bytes]:
+    """All events after a seq, as bytes."""
+    return [data for response in await streamed(stub, after, await last_seq(stub)) for data in response.events]
