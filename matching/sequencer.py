@@ -2,7 +2,7 @@
 
     1 drain    whatever has gathered while the last barrier ran
     2 execute  each command at a strictly increasing time
-    3 append   one write and one barrier for all of them, off the event loop
+    3 append   one write and one barrier for all of them
     4 release  results to the gateways, events to the feed, answers to queries
 
 Nothing else touches the engine, so no lock is needed. A query takes its place
@@ -12,9 +12,11 @@ ends; recovery begins from what is on disk.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -33,6 +35,8 @@ from runtime.logs import get_logger
 
 BATCH_COMMANDS_MAX = 2_048
 INBOX_COMMANDS_MAX = 65_536
+INLINE_BARRIER_S_MAX = 0.002
+"""A barrier that took longer is followed by one beside the event loop."""
 NO_LINK = 0
 """The link id of commands whose results nobody waits for."""
 
@@ -80,6 +84,7 @@ class Sequencer:
         self._inbox: list[_Commands | _Query] = []
         self._waiting = 0
         self._stopping = False
+        self._barrier_s = inf
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -130,7 +135,7 @@ class Sequencer:
         answers = [answered for item in work if (answered := self._carry_out(item, batch)) is not None]
         batch.last_seq = self._engine.seq
         if batch.entries:
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._append, batch)
+            await self._make_durable(batch)
         batch.durable_unix_ns = unix_ns()
         if batch.results:
             self._feed.publish(batch)
@@ -192,8 +197,22 @@ class Sequencer:
         batch.entries.append(journal_entry(data, now_unix_ns, encoded))
         return told[0].seq
 
+    async def _make_durable(self, batch: Batch) -> None:
+        """One barrier: on the loop while the disk is quick, beside it while it is slow.
+
+        Handing a batch to a thread and back costs more than a quick barrier, and
+        nothing can be released meanwhile; but a slow disk must not hold up the
+        answers to health checks.
+        """
+        began = time.perf_counter()
+        if self._barrier_s < INLINE_BARRIER_S_MAX:
+            self._append(batch)
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._append, batch)
+        self._barrier_s = time.perf_counter() - began
+
     def _append(self, batch: Batch) -> None:
-        """Runs in the journal's own thread."""
+        """Writes a batch and waits for the disk."""
         with barrier_seconds.time():
             self._journal.append(batch.first_seq, batch.last_seq, batch.payload())
         events_total.inc(len(batch.events))
