@@ -8,10 +8,10 @@ hold them against the generated classes, field by field.
 import struct
 from functools import lru_cache
 
-from ordergate.matching.v1 import events_pb2 as wire
 from ordergate.orders.v1 import order_entry_pb2 as entry
 
 from gateway.convert import report
+from gateway.events import Event
 from runtime.clock import NANOS_PER_SECOND
 from runtime.instruments import TEXT_CACHE_MAX, Instrument, Instruments
 from runtime.layout import nested, repeated_text, text, varint
@@ -75,7 +75,7 @@ class Envelope:
 
 
 def execution_report(
-    event: wire.Event,
+    event: Event,
     instruments: Instruments,
     epoch: int,
     durable_unix_ns: int,
@@ -83,56 +83,56 @@ def execution_report(
     correlation_id: int,
 ) -> bytes:
     """The bytes of the report of an order event."""
-    order = event.order
-    instrument = instruments.get(order.symbol)
-    if instrument is None or order.reason or not order.order_id:
-        made = report(event, instruments, epoch, durable_unix_ns, correlation_id)
+    state, instrument = event.state, instruments.get(event.symbol)
+    if state is None or instrument is None:
+        made = report(event.parsed(), instruments, epoch, durable_unix_ns, correlation_id)
         made.sent_unix_ns = sent_unix_ns
         return made.SerializeToString()
-    seq = event.seq
-    account_seq = order.account_seq
-    cum_qty_lots = order.cum_qty_lots
+    (
+        seq, _, _, time_unix_ns, _,
+        account_seq, order_id, exec_type, ord_status, cause, request, side, ord_type, time_in_force,
+        qty_lots, price_ticks, cum_qty_lots, leaves_qty_lots, cum_value_ticks_lots, _,
+    ) = state  # fmt: skip
     numbers = _REPORT.pack(
         0x09, seq,
         0x11, epoch,
         0x19, account_seq,
         0x21, account_seq - 1,
-        0x58, order.exec_type,
-        0x60, order.ord_status,
-        0x70, order.cause,
-        0x78, order.request,
-        0x0188, order.side,
-        0x0190, order.ord_type,
-        0x0198, order.time_in_force,
+        0x58, exec_type,
+        0x60, ord_status,
+        0x70, cause,
+        0x78, request,
+        0x0188, side,
+        0x0190, ord_type,
+        0x0198, time_in_force,
         0x0291, seq - 1,
-        0x02A1, order.received_unix_ns,
-        0x02A9, event.time_unix_ns,
+        0x02A1, event.received_unix_ns(),
+        0x02A9, time_unix_ns,
         0x02B1, durable_unix_ns,
         0x02B9, sent_unix_ns,
         0x02C1, correlation_id,
     )  # fmt: skip
-    order_id = order.order_id
-    exec_id = str(seq)
+    exec_id = text(b"\x4a", str(seq))
     parts = [
         numbers,
-        repeated_text(b"\x2a", order.account),
-        text(b"\x32", order.cl_ord_id),
-        text(b"\x42", exec_id if order_id == seq else str(order_id)),
-        text(b"\x4a", exec_id),
-        _terms(instrument, order.qty_lots, order.price_ticks, cum_qty_lots, order.leaves_qty_lots),
-        _transact_time(event.time_unix_ns),
-    ]
+        repeated_text(b"\x2a", event.account),
+        b"\x32", varint(len(event.cl_ord_id)), event.cl_ord_id,
+        b"\x42" + exec_id[1:] if order_id == seq else text(b"\x42", str(order_id)),
+        exec_id,
+        _terms(instrument, qty_lots, price_ticks, cum_qty_lots, leaves_qty_lots),
+        _transact_time(time_unix_ns),
+    ]  # fmt: skip
     if cum_qty_lots:
-        parts.append(text(b"\xd2\x01", instrument.avg_px_text(order.cum_value_ticks_lots, cum_qty_lots)))
-    if order.last_qty_lots:
+        parts.append(text(b"\xd2\x01", instrument.avg_px_text(cum_value_ticks_lots, cum_qty_lots)))
+    trade = event.trade()
+    if trade is not None:
+        trade_id, last_px_ticks, last_qty_lots, liquidity, _ = trade
         parts += (
-            text(b"\xda\x01", str(order.trade_id)),
-            repeated_text(b"\xe2\x01", instrument.price_text(order.last_px_ticks)),
-            repeated_text(b"\xea\x01", instrument.qty_text(order.last_qty_lots)),
-            _TRADE.pack(0x01F0, order.liquidity),
+            text(b"\xda\x01", str(trade_id)),
+            repeated_text(b"\xe2\x01", instrument.price_text(last_px_ticks)),
+            repeated_text(b"\xea\x01", instrument.qty_text(last_qty_lots)),
+            _TRADE.pack(0x01F0, liquidity),
         )
-    if order.orig_cl_ord_id:
-        parts.append(text(b"\x3a", order.orig_cl_ord_id))
     return b"".join(parts)
 
 

@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import grpc
-from ordergate.matching.v1 import events_pb2 as events
 from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
 from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge
 
+from gateway.events import Event
 from runtime.channels import service_channel
 from runtime.errors import Refused
 from runtime.instruments import Instruments
@@ -41,7 +41,7 @@ resent_total = Counter("ordergate_gateway_link_resent_total", "Commands sent aga
 class Waiter(Protocol):
     """Whoever handed a command over."""
 
-    def answered(self, tag: int, told: Sequence[events.Event], durable_unix_ns: int, *, repeated: bool) -> None:
+    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears the events of the command with this tag, the first of which answers it.
 
         None when matching could not read the command; only the original first
@@ -79,7 +79,7 @@ class _Outbox:
         self.gathered.set()
 
 
-Listener = Callable[[Sequence[events.Event], int, int], None]
+Listener = Callable[[Sequence[Event], int, int], None]
 """Hears events in order, the epoch, and when they were durable in unix ns (0 for events of the past)."""
 
 
@@ -227,7 +227,7 @@ class Link:
 
     def _take(self, batch: wire.LinkBatch) -> None:
         """Tells the waiters their answers and the listener all events."""
-        told = [events.Event.FromString(data) for data in batch.events]
+        told = [Event(data) for data in batch.events]
         durable_unix_ns = batch.durable_unix_ns
         replays = {replay.correlation: replay.event for replay in batch.replays}
         for seq, correlation in zip(batch.command_seqs, batch.correlations, strict=True):
@@ -238,21 +238,21 @@ class Link:
             if seq:
                 waiter.answered(tag, _events_of(seq, told), durable_unix_ns, repeated=False)
             elif correlation in replays:
-                original = events.Event.FromString(replays[correlation])
+                original = Event(replays[correlation])
                 waiter.answered(tag, [original], durable_unix_ns, repeated=True)
             else:
                 waiter.answered(tag, [], durable_unix_ns, repeated=False)
         self._tell(told, durable_unix_ns)
 
     def _hear(self, encoded: Sequence[bytes], durable_unix_ns: int) -> None:
-        self._tell([events.Event.FromString(data) for data in encoded], durable_unix_ns)
+        self._tell([Event(data) for data in encoded], durable_unix_ns)
 
-    def _tell(self, told: Sequence[events.Event], durable_unix_ns: int) -> None:
+    def _tell(self, told: Sequence[Event], durable_unix_ns: int) -> None:
         if not told:
             return
         for event in told:
-            if event.HasField("instrument_listed"):
-                self._instruments.learn(event)
+            if not event.account:
+                self._instruments.learn(event.parsed())
         self.last_seq = told[-1].seq
         self._listener(told, self.epoch, durable_unix_ns)
 
@@ -261,7 +261,7 @@ def _unreachable() -> Refused:
     return Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
 
 
-def _events_of(command_seq: int, told: Sequence[events.Event]) -> Sequence[events.Event]:
+def _events_of(command_seq: int, told: Sequence[Event]) -> Sequence[Event]:
     """The events of one command out of a batch, whose sequences are dense."""
     begin = command_seq - told[0].seq
     end = begin

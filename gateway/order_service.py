@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import grpc
-from ordergate.matching.v1 import events_pb2 as events
 from ordergate.matching.v1 import matching_pb2 as link_wire
 from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.orders.v1 import order_entry_pb2_grpc
@@ -21,6 +20,7 @@ from gateway.admission import Admission, check_key, order_id_of
 from gateway.convert import order_of, refusal
 from gateway.convert import report as make_report
 from gateway.encoding import Envelope
+from gateway.events import Event
 from gateway.link import Link
 from gateway.reports import Reader, Reports
 from gateway.session import Session, check_logon
@@ -37,7 +37,7 @@ PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 100, 1_000
 class Answer(NamedTuple):
     """What became of a unary command."""
 
-    told: Sequence[events.Event]
+    told: Sequence[Event]
     durable_unix_ns: int
     repeated: bool
 
@@ -48,7 +48,7 @@ class _OneAnswer:
     def __init__(self) -> None:
         self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
-    def answered(self, tag: int, told: Sequence[events.Event], durable_unix_ns: int, *, repeated: bool) -> None:
+    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears it from the link; the caller may be gone."""
         del tag
         if not self.future.done():
@@ -188,10 +188,11 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         told, durable_unix_ns, repeated = await waiter.future
         if not told:
             raise Refused(types.REASON_INTERNAL, "matching could not read the command")
-        refused = refusal(told[0], self._instruments)
+        read = [event.parsed() for event in told]
+        refused = refusal(read[0], self._instruments)
         if refused is not None:
             raise refused
-        own = [event for event in told if event.order.order_id == told[0].order.order_id]
+        own = [event for event in read if event.order.order_id == read[0].order.order_id]
         reports = [make_report(event, self._instruments, self._link.epoch, durable_unix_ns) for event in own]
         reports[0].poss_dup = repeated
         for made in reports:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeAlias
 
-from ordergate.matching.v1 import events_pb2 as events
 from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
 from ordergate.orders.v1 import orders_pb2 as orders
@@ -18,6 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from gateway.convert import report
 from gateway.encoding import execution_report
+from gateway.events import Event
 from runtime.instruments import Instruments
 
 READER_REPORTS_MAX = 100_000
@@ -27,7 +27,7 @@ readers_gauge = Gauge("ordergate_gateway_report_readers", "Sessions and report s
 cut_total = Counter("ordergate_gateway_readers_cut_total", "Readers that were cut because they were too slow.")
 
 
-Told: TypeAlias = tuple[events.Event, int, int, int]
+Told: TypeAlias = tuple[Event, int, int, int]
 """An event on its way to one reader: the event, its epoch, when it was durable in unix ns (0 for one of the past), and
 the reader's own number of the command that it answers (0 for none)."""
 
@@ -43,7 +43,7 @@ class Reader:
         self.too_slow = False
         self.news = asyncio.Event()
 
-    def hear(self, event: events.Event, epoch: int, durable_unix_ns: int) -> None:
+    def hear(self, event: Event, epoch: int, durable_unix_ns: int) -> None:
         """Takes a live event of one of its accounts."""
         self.offer((event, epoch, durable_unix_ns, 0))
 
@@ -90,7 +90,7 @@ class Reports:
                 del self._readers[account]
         readers_gauge.dec()
 
-    def hear(self, told: Sequence[events.Event], epoch: int, durable_unix_ns: int) -> None:
+    def hear(self, told: Sequence[Event], epoch: int, durable_unix_ns: int) -> None:
         """Hands events on; called by the link."""
         self.epoch = epoch
         self.last_seq = told[-1].seq
@@ -100,7 +100,7 @@ class Reports:
         handed = 0
         for event in told:
             # An event that is not about an order has an empty account here, and nobody reads that.
-            for reader in readers.get(event.order.account, ()):
+            for reader in readers.get(event.account, ()):
                 reader.hear(event, epoch, durable_unix_ns)
                 handed += 1
         reports_total.inc(handed)
@@ -116,12 +116,12 @@ class Reports:
         )
         async for response in stub.StreamEvents(request):
             if response.events:
-                yield [(events.Event.FromString(data), response.epoch, 0, 0) for data in response.events]
+                yield [(Event(data), response.epoch, 0, 0) for data in response.events]
 
     def message(self, told: Told, sent_unix_ns: int) -> orders.ExecutionReport:
         """The report of an event."""
         event, epoch, durable_unix_ns, correlation_id = told
-        made = report(event, self._instruments, epoch, durable_unix_ns, correlation_id)
+        made = report(event.parsed(), self._instruments, epoch, durable_unix_ns, correlation_id)
         made.sent_unix_ns = sent_unix_ns
         return made
 

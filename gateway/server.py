@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from ordergate.matching.v1 import events_pb2 as events
 from ordergate.operations.v1.health_pb2_grpc import add_HealthServiceServicer_to_server
 from ordergate.orders.v1.order_entry_pb2_grpc import add_OrderEntryServiceServicer_to_server
 from ordergate.orders.v1.portfolio_pb2_grpc import add_PortfolioServiceServicer_to_server
 
 from gateway.admission import Admission
+from gateway.events import Event
 from gateway.health_service import HealthService
 from gateway.link import Link
 from gateway.order_service import OrderEntryService
@@ -33,7 +33,7 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
     instruments = Instruments()
     reports = Reports(instruments)
 
-    def hear(told: Sequence[events.Event], epoch: int, durable_unix_ns: int) -> None:
+    def hear(told: Sequence[Event], epoch: int, durable_unix_ns: int) -> None:
         reports.hear(told, epoch, durable_unix_ns)
 
     def changed(last_seq: int, epoch: int, *, up: bool) -> None:

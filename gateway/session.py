@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from ordergate.matching.v1 import events_pb2 as events
 from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
@@ -18,6 +17,7 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.admission import Admission
 from gateway.convert import report
 from gateway.encoding import Envelope, report_frame
+from gateway.events import Event
 from gateway.link import Link
 from gateway.reports import Reader, Reports, Told
 from runtime.clock import timestamp, unix_ns
@@ -65,7 +65,7 @@ class Session(Reader):
         self._sent_seq = logon.resume_after if logon.HasField("resume_after") else self.start_seq
         self.end: types.StreamEnd | None = None
 
-    def answered(self, tag: int, told: Sequence[events.Event], durable_unix_ns: int, *, repeated: bool) -> None:
+    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears from the link what became of the command with correlation id `tag`."""
         self._unanswered -= 1
         if not self._room.is_set():
@@ -77,12 +77,12 @@ class Session(Reader):
         if not told:
             reply.refused.CopyFrom(types.ReasonDetail(code=types.REASON_INTERNAL, text="a fault of the server"))
         else:
-            original = report(told[0], self._instruments, self._reports.epoch, durable_unix_ns, tag)
+            original = report(told[0].parsed(), self._instruments, self._reports.epoch, durable_unix_ns, tag)
             original.poss_dup = True
             reply.original.CopyFrom(original)
         self._reply(reply)
 
-    def hear(self, event: events.Event, epoch: int, durable_unix_ns: int) -> None:
+    def hear(self, event: Event, epoch: int, durable_unix_ns: int) -> None:
         """Takes a live event, unless the session wants only the answers to its own commands."""
         tag = self._direct.pop(event.seq, 0)
         if tag or not self._answers_only:

@@ -1,28 +1,50 @@
 """Lays out order events and journal batches as protobuf bytes, without building messages.
 
 These two are made for every order; a message object for each would cost more
-than the matching itself. The layout is that of `ordergate.matching.v1.Event`,
-`OrderEvent` and `JournalBatch`: numbers of fixed width, packed at once. A test
-holds it against the generated classes, field by field.
+than the matching itself. `runtime.event_layout` says where an event has what. A
+test holds both against the generated classes, field by field.
 """
 
 import struct
 from collections.abc import Sequence
 
 from matching.core.events import OrderEvent
+from runtime.event_layout import BODY_STATE_BYTES, REQUEST, REQUEST_TAG, STATE, TRADE, body_length
 from runtime.layout import nested, repeated_text, text, varint
 
-_HEAD = struct.Struct("<BQBQBBBq")
-_STATE = struct.Struct("<BQBQBBBBBBBBBBBBBBBqHqHqHqHqHB")
-_REQUEST = struct.Struct("<Hq")
-_TRADE = struct.Struct("<HQHqHqHBHQ")
 _TIME = struct.Struct("<Bq")
 
 
 def order_event(event: OrderEvent, last_of_command: bool) -> bytes:
     """The bytes of an event of an accepted order, whose enums have been checked, without risk numbers."""
     terms = event.terms
-    body = _STATE.pack(
+    parts = [
+        repeated_text(b"\x0a", terms.account),
+        repeated_text(b"\x5a", terms.symbol),
+        text(b"\x1a", event.cl_ord_id),
+    ]
+    if event.reason:
+        parts.append(b"\x40" + varint(event.reason))
+        if event.field:
+            parts.append(repeated_text(b"\xda\x01", event.field))
+    if event.orig_cl_ord_id:
+        parts.append(text(b"\x22", event.orig_cl_ord_id))
+    if event.last_qty_lots:
+        parts.append(_trade(event))
+    if event.request:
+        parts.append(REQUEST.pack(REQUEST_TAG, event.received_unix_ns))
+        parts.append(repeated_text(b"\xe2\x01", event.actor))
+    if terms.decision_maker:
+        parts.append(repeated_text(b"\xea\x01", terms.decision_maker))
+    if terms.strategy_id:
+        parts.append(repeated_text(b"\xf2\x01", terms.strategy_id))
+    rest = b"".join(parts)
+    state = STATE.pack(
+        0x09, event.seq,
+        0x11, event.command_seq,
+        0x18, last_of_command,
+        0x21, event.time_unix_ns,
+        0x52, body_length(BODY_STATE_BYTES + len(rest)),
         0x11, event.account_seq,
         0x29, event.order_id,
         0x30, event.exec_type,
@@ -39,33 +61,11 @@ def order_event(event: OrderEvent, last_of_command: bool) -> bytes:
         0x0199, event.cum_value_ticks_lots,
         0x01F8, terms.self_trade_prevention,
     )  # fmt: skip
-    parts = [
-        repeated_text(b"\x0a", terms.account),
-        repeated_text(b"\x5a", terms.symbol),
-        text(b"\x1a", event.cl_ord_id),
-        body,
-    ]
-    if event.request:
-        parts.append(_REQUEST.pack(0x01C9, event.received_unix_ns))
-        parts.append(repeated_text(b"\xe2\x01", event.actor))
-    if event.last_qty_lots:
-        parts.append(_trade(event))
-    if event.reason:
-        parts.append(b"\x40" + varint(event.reason))
-        if event.field:
-            parts.append(repeated_text(b"\xda\x01", event.field))
-    if event.orig_cl_ord_id:
-        parts.append(text(b"\x22", event.orig_cl_ord_id))
-    if terms.decision_maker:
-        parts.append(repeated_text(b"\xea\x01", terms.decision_maker))
-    if terms.strategy_id:
-        parts.append(repeated_text(b"\xf2\x01", terms.strategy_id))
-    head = _HEAD.pack(0x09, event.seq, 0x11, event.command_seq, 0x18, last_of_command, 0x21, event.time_unix_ns)
-    return head + nested(b"\x52", parts)
+    return state + rest
 
 
 def _trade(event: OrderEvent) -> bytes:
-    return _TRADE.pack(
+    return TRADE.pack(
         0x01A1, event.trade_id,
         0x01A9, event.last_px_ticks,
         0x01B1, event.last_qty_lots,

@@ -12,6 +12,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.convert import report
 from gateway.encoding import Envelope, execution_report, report_frame
+from gateway.events import Event
 from matching.convert import decode_command, encode_event
 from matching.core import events, words
 from matching.encoding import journal_entry
@@ -58,10 +59,10 @@ def order_events(draw: Any) -> events.OrderEvent:
         received_unix_ns=draw(NANOS),
         actor=draw(TEXTS),
         orig_cl_ord_id=draw(st.one_of(st.just(""), KEYS)),
-        reason=draw(st.sampled_from(words.Reason)),
+        reason=draw(st.one_of(st.just(words.Reason.NONE), st.sampled_from(words.Reason))),
         trade_id=draw(SEQS),
         last_px_ticks=draw(LOTS),
-        last_qty_lots=draw(LOTS),
+        last_qty_lots=draw(st.one_of(st.just(0), LOTS)),
         liquidity=draw(st.sampled_from(words.Liquidity)),
         contra_order_id=draw(SEQS),
     )
@@ -117,20 +118,46 @@ def test_a_report_is_the_message_that_would_have_been_built(
     event: events.OrderEvent, epoch: int, durable_unix_ns: int, sent_unix_ns: int, correlation_id: int
 ) -> None:
     """A laid-out report equals the report built field by field."""
-    read = wire_events.Event.FromString(encode_event(event, last_of_command=True))
-    laid_out = execution_report(read, LISTED, epoch, durable_unix_ns, sent_unix_ns, correlation_id)
+    encoded = encode_event(event, last_of_command=True)
+    read = wire_events.Event.FromString(encoded)
+    laid_out = execution_report(Event(encoded), LISTED, epoch, durable_unix_ns, sent_unix_ns, correlation_id)
     built = report(read, LISTED, epoch, durable_unix_ns, correlation_id)
     built.sent_unix_ns = sent_unix_ns
     assert orders.ExecutionReport.FromString(laid_out) == built
 
 
+@given(order_events(), st.booleans())
+def test_an_event_read_in_place_is_the_parsed_one(event: events.OrderEvent, last: bool) -> None:
+    """What the gateway reads out of the bytes is what the generated class reads; without a reason it never parses."""
+    encoded = encode_event(event, last)
+    seen, read = Event(encoded), wire_events.Event.FromString(encoded)
+    assert (seen.seq, seen.last_of_command) == (read.seq, read.last_of_command)
+    assert (seen.account, seen.symbol) == (read.order.account, read.order.symbol)
+    short = max(len(text.encode()) for text in (event.terms.account, event.terms.symbol)) < 128
+    assert (seen.state is not None) == (short and not event.reason and not event.orig_cl_ord_id)
+    if seen.state is not None:
+        assert seen.received_unix_ns() == read.order.received_unix_ns
+        assert seen.trade() == (
+            (
+                read.order.trade_id,
+                read.order.last_px_ticks,
+                read.order.last_qty_lots,
+                read.order.liquidity,
+                read.order.contra_order_id,
+            )
+            if event.last_qty_lots
+            else None
+        )
+
+
 @given(st.lists(order_events(), max_size=4), st.integers(0, 3))
 def test_a_frame_is_the_message_that_would_have_been_built(told: list[events.OrderEvent], replies: int) -> None:
     """A laid-out session message equals the one built from its reports and replies."""
-    read = [wire_events.Event.FromString(encode_event(event, last_of_command=True)) for event in told]
+    encoded = [encode_event(event, last_of_command=True) for event in told]
+    read = [wire_events.Event.FromString(data) for data in encoded]
     answers = [entry.CommandReply(correlation_id=n + 1) for n in range(replies)]
     head = entry.OrderSessionResponse(stream_id="s", epoch=1, seq=7, prev_seq=3)
-    laid_out = report_frame(head, [execution_report(event, LISTED, 1, 2, 3, 4) for event in read], answers)
+    laid_out = report_frame(head, [execution_report(Event(data), LISTED, 1, 2, 3, 4) for data in encoded], answers)
     reports = [report(event, LISTED, 1, 2, 4) for event in read]
     for made in reports:
         made.sent_unix_ns = 3
