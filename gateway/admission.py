@@ -6,6 +6,7 @@ left to the core.
 """
 
 import re
+from itertools import product
 from typing import Any
 
 from ordergate.matching.v1 import commands_pb2 as wire
@@ -27,6 +28,7 @@ SIDES = frozenset({types.SIDE_BUY, types.SIDE_SELL, types.SIDE_SELL_SHORT})
 ORD_TYPES = frozenset({types.ORD_TYPE_MARKET, types.ORD_TYPE_LIMIT})
 TIMES_IN_FORCE = frozenset({types.TIME_IN_FORCE_DAY, types.TIME_IN_FORCE_GTC, types.TIME_IN_FORCE_IOC})
 PREVENTIONS = frozenset({types.SELF_TRADE_PREVENTION_CANCEL_NEWEST})
+SERVED = frozenset(product(SIDES, ORD_TYPES, TIMES_IN_FORCE, PREVENTIONS))
 NOT_SERVED_TEXTS = ("stop_px", "display_qty", "min_qty")
 NOT_SERVED_MESSAGES = ("trail", "expire_time", "contingency")
 
@@ -50,20 +52,22 @@ class Admission:
         """
         check_key(order.cl_ord_id, "cl_ord_id")
         instrument = self._instruments.require(order.symbol)
-        _one_of(order.side, SIDES, types.Side, "side")
-        _one_of(order.ord_type, ORD_TYPES, types.OrdType, "ord_type")
+        side, ord_type = order.side, order.ord_type
         time_in_force = order.time_in_force or types.TIME_IN_FORCE_DAY
-        _one_of(time_in_force, TIMES_IN_FORCE, types.TimeInForce, "time_in_force")
         prevention = order.self_trade_prevention or types.SELF_TRADE_PREVENTION_CANCEL_NEWEST
-        _one_of(prevention, PREVENTIONS, types.SelfTradePrevention, "self_trade_prevention")
+        if (side, ord_type, time_in_force, prevention) not in SERVED:
+            _one_of(side, SIDES, types.Side, "side")
+            _one_of(ord_type, ORD_TYPES, types.OrdType, "ord_type")
+            _one_of(time_in_force, TIMES_IN_FORCE, types.TimeInForce, "time_in_force")
+            _one_of(prevention, PREVENTIONS, types.SelfTradePrevention, "self_trade_prevention")
         _check_served(order)
         return envelope.new_order(
             received_unix_ns,
             order.account,
             order.cl_ord_id,
             order.symbol,
-            order.side,
-            order.ord_type,
+            side,
+            ord_type,
             time_in_force,
             instrument.lots(order.qty, "qty"),
             _price(order, instrument),
