@@ -32,6 +32,8 @@ from runtime.instruments import Instruments
 from runtime.settings import Settings
 
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 100, 1_000
+FOLLOWING_MAX = 100
+"""Further reports in a unary answer; a sweep of the book can have thousands."""
 
 
 class Answer(NamedTuple):
@@ -192,7 +194,7 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         refused = refusal(read[0], self._instruments)
         if refused is not None:
             raise refused
-        own = [event for event in read if event.order.order_id == read[0].order.order_id]
+        own = [event for event in read if event.order.order_id == read[0].order.order_id][: FOLLOWING_MAX + 1]
         reports = [make_report(event, self._instruments, self._link.epoch, durable_unix_ns) for event in own]
         reports[0].poss_dup = repeated
         for made in reports:

@@ -23,7 +23,7 @@ from gateway.order_service import OrderEntryService
 from gateway.portfolio_service import PortfolioService
 from gateway.reports import Reports
 from runtime.instruments import Instruments
-from runtime.serve import Health, Register, serve
+from runtime.serve import Health, Register, end_if_failed, serve
 from runtime.settings import Settings
 
 
@@ -42,7 +42,8 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
         health.set(up, "" if up else "no link to matching")
 
     link = Link(settings, instruments, hear, changed)
-    linking = asyncio.create_task(link.run())
+    linking = asyncio.create_task(link.run(), name="link")
+    linking.add_done_callback(end_if_failed)
     admission = Admission(instruments, settings.gateway_id)
     orders = OrderEntryService(settings, link, reports, admission, instruments)
     state = HealthService(settings, link)

@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -23,10 +22,9 @@ from matching.recovery import recover
 from matching.sequencer import NO_LINK, Sequencer
 from matching.service import MatchingService
 from runtime.logs import get_logger
-from runtime.serve import Health, Register, serve
+from runtime.serve import Health, Register, end_if_failed, serve
 from runtime.settings import Settings
 
-JOURNAL_FAILED_EXIT = 70
 log = get_logger(__name__)
 
 
@@ -41,8 +39,8 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
         sequencer = Sequencer(engine, journal, feed)
         if not journal.last_seq:
             await sequencer.submit(NO_LINK, 0, genesis_commands(settings.genesis_file))
-        working = asyncio.create_task(sequencer.run())
-        working.add_done_callback(_end_if_failed)
+        working = asyncio.create_task(sequencer.run(), name="sequencer")
+        working.add_done_callback(end_if_failed)
         calendar = asyncio.create_task(close_days(sequencer))
         service = MatchingService(sequencer, feed, journal.epoch)
         health.on_drain(service.close)
@@ -58,10 +56,3 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
 def main() -> None:
     """Runs the matching server until it is told to stop."""
     serve("matching", parts, Settings())
-
-
-def _end_if_failed(working: asyncio.Task[None]) -> None:
-    """Ends the process at once when the sequencer fails: what is on disk is all that counts."""
-    if not working.cancelled() and working.exception() is not None:
-        log.error("the sequencer failed", exc_info=working.exception())
-        os._exit(JOURNAL_FAILED_EXIT)

@@ -7,6 +7,7 @@ SERVING only once the parts say so.
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,6 +30,7 @@ from runtime.settings import Server, Settings
 
 CONCURRENT_STREAMS_MAX = 1000
 EXIT_FAILED = 1
+PART_FAILED_EXIT = 70
 LIVENESS = "liveness"
 """The health service that serves as long as the loop turns, whatever the parts say: for whoever restarts servers."""
 GC_YOUNG_OBJECTS = 100_000
@@ -139,6 +141,13 @@ def serve(name: Server, parts: Parts, settings: Settings) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         log.error("stopped by an error", error=str(error), exc_info=error)
         sys.exit(EXIT_FAILED)
+
+
+def end_if_failed(task: asyncio.Task[Any]) -> None:
+    """Ends the process at once when a task that must not end has failed; for `add_done_callback`."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a part failed; the process ends", part=task.get_name(), exc_info=task.exception())
+        os._exit(PART_FAILED_EXIT)
 
 
 async def _until_told(name: Server, parts: Parts, settings: Settings) -> None:

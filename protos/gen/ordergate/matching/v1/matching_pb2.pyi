@@ -180,7 +180,7 @@ class LinkReplay(_message.Message):
     correlation: _builtins.int
     """The gateway's number of the command."""
     event: _builtins.bytes
-    """The bytes of the original's first Event."""
+    """The original's first Event; its `last_of_command` says nothing here."""
     def __init__(
         self,
         *,
@@ -344,7 +344,7 @@ class OrderState(_message.Message):
     LAST_EVENT_FIELD_NUMBER: _builtins.int
     ACCEPTED_UNIX_NS_FIELD_NUMBER: _builtins.int
     last_event: _builtins.bytes
-    """Its last event, as bytes of an Event."""
+    """Its last Event; `last_of_command` says nothing here."""
     accepted_unix_ns: _builtins.int
     """When it was accepted, unix ns."""
     def __init__(

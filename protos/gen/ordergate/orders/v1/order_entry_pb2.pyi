@@ -85,7 +85,8 @@ class SubmitOrderResponse(_message.Message):
     @_builtins.property
     def following(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.ExecutionReport]:
         """What else became of it in the same instant: fills, and the cancellation of
-        what may not rest. Absent from the answer to a repeated request.
+        what may not rest; at most 100, the report streams have all. Absent from the
+        answer to a repeated request.
         """
 
     def __init__(
@@ -233,7 +234,8 @@ class ReplaceOrderResponse(_message.Message):
     @_builtins.property
     def following(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.ExecutionReport]:
         """What else became of it in the same instant: fills, and the cancellation of
-        what may not rest. Absent from the answer to a repeated request.
+        what may not rest; at most 100, the report streams have all. Absent from the
+        answer to a repeated request.
         """
 
     def __init__(
