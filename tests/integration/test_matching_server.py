@@ -18,6 +18,7 @@ from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
 from ordergate.types.v1 import types_pb2 as types
 
+from matching import sequencer
 from matching import server as matching_server
 from matching.journal.file import JournalLockedError
 from matching.journal.frames import DamagedJournalError
@@ -219,6 +220,7 @@ async def test_queries_and_feed_show_only_what_is_durable(
     settings: Settings, stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the barrier runs, an order is nowhere to be seen; once it has returned, it is everywhere."""
+    monkeypatch.setattr(sequencer, "INLINE_BARRIER_S_MAX", 0)
     gate, stands = Gate(), Gate()
     barrier = os.fdatasync
 

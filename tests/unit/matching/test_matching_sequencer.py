@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 import pytest
@@ -71,6 +71,12 @@ class Bench:
         """The accounts that were opened, in the order of the feed."""
         events = [wire.Event.FromString(data) for batch in self.feed.batches_after(0) for data in batch.events]
         return [event.account_opened.account for event in events]
+
+
+@pytest.fixture(autouse=True)
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every barrier runs beside the loop, as on a slow disk, so that a test can hold it."""
+    monkeypatch.setattr(sequencing, "INLINE_BARRIER_S_MAX", 0)
 
 
 @asynccontextmanager
@@ -259,3 +265,22 @@ async def test_a_failed_barrier_ends_the_sequencer(tmp_path: Path) -> None:
         assert bench.feed.batches_after(0) == []
         assert await unfinished(asked)
         asked.cancel()
+
+
+@pytest.mark.parametrize(("limit_s", "beside"), [(3600.0, [True, False, False]), (0.0, [True, True, True])])
+async def test_a_quick_barrier_runs_on_the_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, limit_s: float, beside: list[bool]
+) -> None:
+    """The first barrier, and each after one that took too long, runs in a thread; others run on the loop."""
+    monkeypatch.setattr(sequencing, "INLINE_BARRIER_S_MAX", limit_s)
+    append, threads = bench.journal.append, []
+
+    def noted(first_seq: int, last_seq: int, payload: bytes) -> None:
+        threads.append(get_ident())
+        append(first_seq, last_seq, payload)
+
+    monkeypatch.setattr(bench.journal, "append", noted)
+    for number in range(3):
+        await bench.submit(opened(f"A{number}"), first=number + 1)
+        await bench.last_seq()
+    assert [thread != get_ident() for thread in threads] == beside
