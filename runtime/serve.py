@@ -31,6 +31,7 @@ from runtime.settings import Server, Settings
 CONCURRENT_STREAMS_MAX = 1000
 EXIT_FAILED = 1
 PART_FAILED_EXIT = 70
+STOP_SLACK_S = 5.0
 LIVENESS = "liveness"
 """The health service that serves as long as the loop turns, whatever the parts say: for whoever restarts servers."""
 GC_YOUNG_OBJECTS = 100_000
@@ -130,7 +131,16 @@ async def running(name: Server, parts: Parts, settings: Settings) -> AsyncIterat
             finally:
                 await health.drain()
                 # The parts live on until the last call has ended: it may still need them.
-                await server.stop(settings.drain_timeout_s)
+                await _stopped(server, settings.drain_timeout_s)
+
+
+async def _stopped(server: grpc.aio.Server, grace_s: float) -> None:
+    """Ends a server's calls; gives up waiting when gRPC itself does not come back long after it should have."""
+    try:
+        async with asyncio.timeout(grace_s + STOP_SLACK_S):
+            await server.stop(grace_s)
+    except TimeoutError:
+        log.error("the server's calls did not end in time", grace_s=grace_s)
 
 
 def serve(name: Server, parts: Parts, settings: Settings) -> None:
