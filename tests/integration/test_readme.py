@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from runtime.stack.home import environment
@@ -45,12 +46,20 @@ def test_the_readme_shows_four_ways() -> None:
 
 @pytest.mark.parametrize(("kind", "text"), ORDERS, ids=["curl", "grpcurl", "ordergate", "stubs"])
 async def test_each_way_places_an_order(system: Stack, kind: str, text: str) -> None:
-    """Run as it stands in the README, each way ends well and tells the order's id."""
+    """Run as it stands in the README, each way places the order that it shows, and tells its id."""
     if text.startswith("curl") and not shutil.which("curl"):
         pytest.skip("this machine has no curl; test_four_ways sends the same request by another client")
     shell = {"sh": ["sh", "-c"], "python": [sys.executable, "-c"]}[kind]
-    told = await run([*shell, placed(text, system)], system)
-    assert re.search(r"order_?id|\b\d+\b", told, re.IGNORECASE), told
+    block = placed(text, system)
+    told = await run([*shell, block], system)
+    (key,) = set(re.findall(r"readme-[0-9a-f]{8}-\d", block))
+    url = f"{system.rest_url}/api/v1/accounts/DEMO/orders/by-client-id/{key}"
+    async with httpx.AsyncClient() as client:
+        found = await client.get(url, headers={"Authorization": f"Bearer {system.token()}"})
+    assert found.status_code == httpx.codes.OK, (found.text, told)
+    order = found.json()["order"]
+    assert (order["terms"]["cl_ord_id"], order["terms"]["symbol"], order["terms"]["qty"]) == (key, "AAPL", "10")
+    assert order["order_id"] in told
 
 
 @pytest.mark.parametrize("command", re.findall(r"\.venv/bin/ordergate (audit \S+[^#\n]*|positions[^#\n]*)", README))
