@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from ordergate.types.v1 import types_pb2 as ordergate_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordergate/matching/v1/commands.proto\x12\x15ordergate.matching.v1\x1a\x1eordergate/types/v1/types.proto\"\xc2\x04\n\x07\x43ommand\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\ngateway_id\x18\x03 \x01(\t\x12\x18\n\x10received_unix_ns\x18\x04 \x01(\x10\x12\x34\n\tnew_order\x18\n \x01(\x0b\x32\x1f.ordergate.matching.v1.NewOrderH\x00\x12<\n\rreplace_order\x18\x0b \x01(\x0b\x32#.ordergate.matching.v1.ReplaceOrderH\x00\x12:\n\x0c\x63\x61ncel_order\x18\x0c \x01(\x0b\x32\".ordergate.matching.v1.CancelOrderH\x00\x12@\n\x0flist_instrument\x18\x14 \x01(\x0b\x32%.ordergate.matching.v1.ListInstrumentH\x00\x12:\n\x0copen_account\x18\x15 \x01(\x0b\x32\".ordergate.matching.v1.OpenAccountH\x00\x12\x38\n\x0b\x61\x64just_cash\x18\x16 \x01(\x0b\x32!.ordergate.matching.v1.AdjustCashH\x00\x12@\n\x0f\x61\x64just_position\x18\x17 \x01(\x0b\x32%.ordergate.matching.v1.AdjustPositionH\x00\x12\x34\n\tclose_day\x18\x18 \x01(\x0b\x32\x1f.ordergate.matching.v1.CloseDayH\x00\x42\x06\n\x04\x62ody\"\xe9\x02\n\x08NewOrder\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x11\n\tcl_ord_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12&\n\x04side\x18\x04 \x01(\x0e\x32\x18.ordergate.types.v1.Side\x12-\n\x08ord_type\x18\x05 \x01(\x0e\x32\x1b.ordergate.types.v1.OrdType\x12\x36\n\rtime_in_force\x18\x06 \x01(\x0e\x32\x1f.ordergate.types.v1.TimeInForce\x12\x10\n\x08qty_lots\x18\x07 \x01(\x10\x12\x13\n\x0bprice_ticks\x18\x08 \x01(\x10\x12\x46\n\x15self_trade_prevention\x18\t \x01(\x0e\x32\'.ordergate.types.v1.SelfTradePrevention\x12\x16\n\x0e\x64\x65\x63ision_maker\x18\n \x01(\t\x12\x13\n\x0bstrategy_id\x18\x0b \x01(\t\"\x82\x01\n\x0cReplaceOrder\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x16\n\x0eorig_cl_ord_id\x18\x03 \x01(\t\x12\x11\n\tcl_ord_id\x18\x04 \x01(\t\x12\x10\n\x08qty_nano\x18\x05 \x01(\x03\x12\x12\n\nprice_nano\x18\x06 \x01(\x03\"[\n\x0b\x43\x61ncelOrder\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x16\n\x0eorig_cl_ord_id\x18\x03 \x01(\t\x12\x11\n\tcl_ord_id\x18\x04 \x01(\t\"\x96\x02\n\x0eListInstrument\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x33\n\x0b\x61sset_class\x18\x02 \x01(\x0e\x32\x1e.ordergate.types.v1.AssetClass\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x16\n\x0etick_size_nano\x18\x04 \x01(\x03\x12\x15\n\rlot_size_nano\x18\x05 \x01(\x03\x12\x12\n\nmultiplier\x18\x06 \x01(\x03\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\x12\x15\n\rbase_currency\x18\x08 \x01(\t\x12\x13\n\x0b\x65xpiry_date\x18\t \x01(\r\x12\x13\n\x0bstrike_nano\x18\n \x01(\x03\x12\x14\n\x0coption_right\x18\x0b \x01(\t\"\x1e\n\x0bOpenAccount\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"Y\n\nAdjustCash\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_micro\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"l\n\x0e\x41\x64justPosition\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08qty_lots\x18\x03 \x01(\x03\x12\x13\n\x0bprice_ticks\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x1f\n\x08\x43loseDay\x12\x13\n\x0btrading_day\x18\x01 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordergate/matching/v1/commands.proto\x12\x15ordergate.matching.v1\x1a\x1eordergate/types/v1/types.proto\"\x9a\r\n\x07\x43ommand\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\ngateway_id\x18\x03 \x01(\t\x12\x18\n\x10received_unix_ns\x18\x04 \x01(\x10\x12\x34\n\tnew_order\x18\n \x01(\x0b\x32\x1f.ordergate.matching.v1.NewOrderH\x00\x12<\n\rreplace_order\x18\x0b \x01(\x0b\x32#.ordergate.matching.v1.ReplaceOrderH\x00\x12:\n\x0c\x63\x61ncel_order\x18\x0c \x01(\x0b\x32\".ordergate.matching.v1.CancelOrderH\x00\x12@\n\x0flist_instrument\x18\x14 \x01(\x0b\x32%.ordergate.matching.v1.ListInstrumentH\x00\x12:\n\x0copen_account\x18\x15 \x01(\x0b\x32\".ordergate.matching.v1.OpenAccountH\x00\x12\x38\n\x0b\x61\x64just_cash\x18\x16 \x01(\x0b\x32!.ordergate.matching.v1.AdjustCashH\x00\x12@\n\x0f\x61\x64just_position\x18\x17 \x01(\x0b\x32%.ordergate.matching.v1.AdjustPositionH\x00\x12\x34\n\tclose_day\x18\x18 \x01(\x0b\x32\x1f.ordergate.matching.v1.CloseDayH\x00\x12\x38\n\x0bmass_cancel\x18\r \x01(\x0b\x32!.ordergate.matching.v1.MassCancelH\x00\x12\x36\n\nmass_quote\x18\x0e \x01(\x0b\x32 .ordergate.matching.v1.MassQuoteH\x00\x12=\n\x0enew_order_list\x18\x0f \x01(\x0b\x32#.ordergate.matching.v1.NewOrderListH\x00\x12:\n\x0copen_session\x18\x10 \x01(\x0b\x32\".ordergate.matching.v1.OpenSessionH\x00\x12<\n\rrenew_session\x18\x11 \x01(\x0b\x32#.ordergate.matching.v1.RenewSessionH\x00\x12<\n\rclose_session\x18\x12 \x01(\x0b\x32#.ordergate.matching.v1.CloseSessionH\x00\x12\x44\n\x11\x63onfigure_account\x18\x19 \x01(\x0b\x32\'.ordergate.matching.v1.ConfigureAccountH\x00\x12J\n\x14\x63onfigure_instrument\x18\x1a \x01(\x0b\x32*.ordergate.matching.v1.ConfigureInstrumentH\x00\x12\x44\n\x11\x64\x65list_instrument\x18\x1b \x01(\x0b\x32\'.ordergate.matching.v1.DelistInstrumentH\x00\x12\x41\n\x10set_fee_schedule\x18\x1c \x01(\x0b\x32%.ordergate.matching.v1.SetFeeScheduleH\x00\x12\x36\n\nset_limits\x18\x1d \x01(\x0b\x32 .ordergate.matching.v1.SetLimitsH\x00\x12\x45\n\x12\x65ngage_kill_switch\x18\x1e \x01(\x0b\x32\'.ordergate.matching.v1.EngageKillSwitchH\x00\x12G\n\x13release_kill_switch\x18\x1f \x01(\x0b\x32(.ordergate.matching.v1.ReleaseKillSwitchH\x00\x12\x42\n\x10release_throttle\x18  \x01(\x0b\x32&.ordergate.matching.v1.ReleaseThrottleH\x00\x12G\n\x13set_trading_session\x18! \x01(\x0b\x32(.ordergate.matching.v1.SetTradingSessionH\x00\x12G\n\x13set_reference_price\x18\" \x01(\x0b\x32(.ordergate.matching.v1.SetReferencePriceH\x00\x12\x34\n\ttime_tick\x18# \x01(\x0b\x32\x1f.ordergate.matching.v1.TimeTickH\x00\x42\x06\n\x04\x62ody\"\xe1\x05\n\x08NewOrder\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x11\n\tcl_ord_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12&\n\x04side\x18\x04 \x01(\x0e\x32\x18.ordergate.types.v1.Side\x12-\n\x08ord_type\x18\x05 \x01(\x0e\x32\x1b.ordergate.types.v1.OrdType\x12\x36\n\rtime_in_force\x18\x06 \x01(\x0e\x32\x1f.ordergate.types.v1.TimeInForce\x12\x10\n\x08qty_lots\x18\x07 \x01(\x10\x12\x13\n\x0bprice_ticks\x18\x08 \x01(\x10\x12\x46\n\x15self_trade_prevention\x18\t \x01(\x0e\x32\'.ordergate.types.v1.SelfTradePrevention\x12\x16\n\x0e\x64\x65\x63ision_maker\x18\n \x01(\t\x12\x13\n\x0bstrategy_id\x18\x0b \x01(\t\x12\x15\n\rstop_px_ticks\x18\x0c \x01(\x03\x12\x14\n\x0ctrail_offset\x18\r \x01(\x03\x12\x31\n\ntrail_unit\x18\x0e \x01(\x0e\x32\x1d.ordergate.types.v1.TrailUnit\x12\x31\n\ntrigger_by\x18\x0f \x01(\x0e\x32\x1d.ordergate.types.v1.TriggerBy\x12\x18\n\x10\x64isplay_qty_lots\x18\x10 \x01(\x03\x12\x14\n\x0cmin_qty_lots\x18\x11 \x01(\x03\x12\x16\n\x0e\x65xpire_unix_ns\x18\x12 \x01(\x03\x12\x11\n\tpost_only\x18\x13 \x01(\x08\x12\x13\n\x0breduce_only\x18\x14 \x01(\x08\x12=\n\x10\x63ontingency_type\x18\x15 \x01(\x0e\x32#.ordergate.types.v1.ContingencyType\x12\x0f\n\x07list_id\x18\x16 \x01(\t\x12\x0b\n\x03leg\x18\x17 \x01(\r\x12\x16\n\x0e\x63lient_unix_ns\x18\x18 \x01(\x03\"P\n\x0cNewOrderList\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12/\n\x06orders\x18\x02 \x03(\x0b\x32\x1f.ordergate.matching.v1.NewOrder\"|\n\nMassCancel\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x11\n\tcl_ord_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12&\n\x04side\x18\x04 \x01(\x0e\x32\x18.ordergate.types.v1.Side\x12\x12\n\nsession_id\x18\x05 \x01(\t\"b\n\tMassQuote\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08quote_id\x18\x02 \x01(\t\x12\x32\n\x07\x65ntries\x18\x03 \x03(\x0b\x32!.ordergate.matching.v1.QuoteEntry\"t\n\nQuoteEntry\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x14\n\x0c\x62id_px_ticks\x18\x02 \x01(\x03\x12\x14\n\x0c\x62id_qty_lots\x18\x03 \x01(\x03\x12\x14\n\x0c\x61sk_px_ticks\x18\x04 \x01(\x03\x12\x14\n\x0c\x61sk_qty_lots\x18\x05 \x01(\x03\"h\n\x0bOpenSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\ngateway_id\x18\x02 \x01(\t\x12\x1c\n\x14\x63\x61ncel_on_disconnect\x18\x03 \x01(\x08\x12\x13\n\x0b\x64\x65\x61\x64_man_ns\x18\x04 \x01(\x03\"\"\n\x0cRenewSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\"6\n\x0c\x43loseSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\ngateway_id\x18\x02 \x01(\t\"\xb4\x01\n\x10\x43onfigureAccount\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0bupdate_mask\x18\x03 \x03(\t\x12\x1c\n\x14short_sale_permitted\x18\x04 \x01(\x08\x12\x18\n\x10short_margin_bps\x18\x05 \x01(\x03\x12\x18\n\x10self_trade_group\x18\x06 \x01(\t\x12\x14\n\x0c\x66\x65\x65_schedule\x18\x07 \x01(\t\"\x81\x01\n\x13\x43onfigureInstrument\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0bupdate_mask\x18\x03 \x03(\t\x12\x19\n\x11market_collar_bps\x18\x04 \x01(\x03\x12\x16\n\x0eprice_band_bps\x18\x05 \x01(\x03\"6\n\x10\x44\x65listInstrument\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"s\n\x0eSetFeeSchedule\x12\x14\n\x0c\x66\x65\x65_schedule\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x11\n\tmaker_ppm\x18\x03 \x01(\x03\x12\x11\n\ttaker_ppm\x18\x04 \x01(\x03\x12\x11\n\tlot_micro\x18\x05 \x01(\x03\"\x84\x01\n\tSetLimits\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x13\n\x0bupdate_mask\x18\x04 \x03(\t\x12-\n\x06limits\x18\x05 \x01(\x0b\x32\x1d.ordergate.matching.v1.Limits\"\xfd\x02\n\x06Limits\x12\x16\n\x0eorder_qty_lots\x18\x01 \x01(\x03\x12\x1c\n\x14order_notional_micro\x18\x02 \x01(\x03\x12\x18\n\x10price_collar_bps\x18\x03 \x01(\x03\x12\x18\n\x10reference_age_ns\x18\x04 \x01(\x03\x12\x14\n\x0cmessage_rate\x18\x05 \x01(\x03\x12\x1b\n\x13\x64uplicate_window_ns\x18\x06 \x01(\x03\x12\x1b\n\x13repeated_executions\x18\x07 \x01(\x03\x12\x1a\n\x12repeated_window_ns\x18\x08 \x01(\x03\x12\x18\n\x10\x64\x61ily_loss_micro\x18\t \x01(\x03\x12\x1b\n\x13open_notional_micro\x18\n \x01(\x03\x12\x15\n\rposition_lots\x18\x0b \x01(\x03\x12\x1c\n\x14gross_position_micro\x18\x0c \x01(\x03\x12\x1d\n\x15\x62\x61sket_notional_micro\x18\r \x01(\x03\x12\x12\n\nrestricted\x18\x0e \x01(\x08\"x\n\x10\x45ngageKillSwitch\x12\x32\n\x05scope\x18\x01 \x01(\x0e\x32#.ordergate.types.v1.KillSwitchScope\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"}\n\x11ReleaseKillSwitch\x12\x32\n\x05scope\x18\x01 \x01(\x0e\x32#.ordergate.types.v1.KillSwitchScope\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61pprover\x18\x04 \x01(\t\"F\n\x0fReleaseThrottle\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"`\n\x11SetTradingSession\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12;\n\x0ftrading_session\x18\x02 \x01(\x0e\x32\".ordergate.types.v1.TradingSession\"8\n\x11SetReferencePrice\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x13\n\x0bprice_ticks\x18\x02 \x01(\x03\"\n\n\x08TimeTick\"\xb2\x01\n\x0cReplaceOrder\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x16\n\x0eorig_cl_ord_id\x18\x03 \x01(\t\x12\x11\n\tcl_ord_id\x18\x04 \x01(\t\x12\x10\n\x08qty_nano\x18\x05 \x01(\x03\x12\x12\n\nprice_nano\x18\x06 \x01(\x03\x12\x14\n\x0cstop_px_nano\x18\x07 \x01(\x03\x12\x18\n\x10\x64isplay_qty_nano\x18\x08 \x01(\x03\"[\n\x0b\x43\x61ncelOrder\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x16\n\x0eorig_cl_ord_id\x18\x03 \x01(\t\x12\x11\n\tcl_ord_id\x18\x04 \x01(\t\"\xd3\x02\n\x0eListInstrument\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x33\n\x0b\x61sset_class\x18\x02 \x01(\x0e\x32\x1e.ordergate.types.v1.AssetClass\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x16\n\x0etick_size_nano\x18\x04 \x01(\x03\x12\x15\n\rlot_size_nano\x18\x05 \x01(\x03\x12\x12\n\nmultiplier\x18\x06 \x01(\x03\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\x12\x15\n\rbase_currency\x18\x08 \x01(\t\x12\x13\n\x0b\x65xpiry_date\x18\t \x01(\r\x12\x13\n\x0bstrike_nano\x18\n \x01(\x03\x12\x14\n\x0coption_right\x18\x0b \x01(\t\x12;\n\x0ftrading_session\x18\x0c \x01(\x0e\x32\".ordergate.types.v1.TradingSession\"\x1e\n\x0bOpenAccount\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"Y\n\nAdjustCash\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_micro\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"l\n\x0e\x41\x64justPosition\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08qty_lots\x18\x03 \x01(\x03\x12\x13\n\x0bprice_ticks\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x1f\n\x08\x43loseDay\x12\x13\n\x0btrading_day\x18\x01 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,21 +33,59 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordergate.matching.v1.comma
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COMMAND']._serialized_start=96
-  _globals['_COMMAND']._serialized_end=674
-  _globals['_NEWORDER']._serialized_start=677
-  _globals['_NEWORDER']._serialized_end=1038
-  _globals['_REPLACEORDER']._serialized_start=1041
-  _globals['_REPLACEORDER']._serialized_end=1171
-  _globals['_CANCELORDER']._serialized_start=1173
-  _globals['_CANCELORDER']._serialized_end=1264
-  _globals['_LISTINSTRUMENT']._serialized_start=1267
-  _globals['_LISTINSTRUMENT']._serialized_end=1545
-  _globals['_OPENACCOUNT']._serialized_start=1547
-  _globals['_OPENACCOUNT']._serialized_end=1577
-  _globals['_ADJUSTCASH']._serialized_start=1579
-  _globals['_ADJUSTCASH']._serialized_end=1668
-  _globals['_ADJUSTPOSITION']._serialized_start=1670
-  _globals['_ADJUSTPOSITION']._serialized_end=1778
-  _globals['_CLOSEDAY']._serialized_start=1780
-  _globals['_CLOSEDAY']._serialized_end=1811
+  _globals['_COMMAND']._serialized_end=1786
+  _globals['_NEWORDER']._serialized_start=1789
+  _globals['_NEWORDER']._serialized_end=2526
+  _globals['_NEWORDERLIST']._serialized_start=2528
+  _globals['_NEWORDERLIST']._serialized_end=2608
+  _globals['_MASSCANCEL']._serialized_start=2610
+  _globals['_MASSCANCEL']._serialized_end=2734
+  _globals['_MASSQUOTE']._serialized_start=2736
+  _globals['_MASSQUOTE']._serialized_end=2834
+  _globals['_QUOTEENTRY']._serialized_start=2836
+  _globals['_QUOTEENTRY']._serialized_end=2952
+  _globals['_OPENSESSION']._serialized_start=2954
+  _globals['_OPENSESSION']._serialized_end=3058
+  _globals['_RENEWSESSION']._serialized_start=3060
+  _globals['_RENEWSESSION']._serialized_end=3094
+  _globals['_CLOSESESSION']._serialized_start=3096
+  _globals['_CLOSESESSION']._serialized_end=3150
+  _globals['_CONFIGUREACCOUNT']._serialized_start=3153
+  _globals['_CONFIGUREACCOUNT']._serialized_end=3333
+  _globals['_CONFIGUREINSTRUMENT']._serialized_start=3336
+  _globals['_CONFIGUREINSTRUMENT']._serialized_end=3465
+  _globals['_DELISTINSTRUMENT']._serialized_start=3467
+  _globals['_DELISTINSTRUMENT']._serialized_end=3521
+  _globals['_SETFEESCHEDULE']._serialized_start=3523
+  _globals['_SETFEESCHEDULE']._serialized_end=3638
+  _globals['_SETLIMITS']._serialized_start=3641
+  _globals['_SETLIMITS']._serialized_end=3773
+  _globals['_LIMITS']._serialized_start=3776
+  _globals['_LIMITS']._serialized_end=4157
+  _globals['_ENGAGEKILLSWITCH']._serialized_start=4159
+  _globals['_ENGAGEKILLSWITCH']._serialized_end=4279
+  _globals['_RELEASEKILLSWITCH']._serialized_start=4281
+  _globals['_RELEASEKILLSWITCH']._serialized_end=4406
+  _globals['_RELEASETHROTTLE']._serialized_start=4408
+  _globals['_RELEASETHROTTLE']._serialized_end=4478
+  _globals['_SETTRADINGSESSION']._serialized_start=4480
+  _globals['_SETTRADINGSESSION']._serialized_end=4576
+  _globals['_SETREFERENCEPRICE']._serialized_start=4578
+  _globals['_SETREFERENCEPRICE']._serialized_end=4634
+  _globals['_TIMETICK']._serialized_start=4636
+  _globals['_TIMETICK']._serialized_end=4646
+  _globals['_REPLACEORDER']._serialized_start=4649
+  _globals['_REPLACEORDER']._serialized_end=4827
+  _globals['_CANCELORDER']._serialized_start=4829
+  _globals['_CANCELORDER']._serialized_end=4920
+  _globals['_LISTINSTRUMENT']._serialized_start=4923
+  _globals['_LISTINSTRUMENT']._serialized_end=5262
+  _globals['_OPENACCOUNT']._serialized_start=5264
+  _globals['_OPENACCOUNT']._serialized_end=5294
+  _globals['_ADJUSTCASH']._serialized_start=5296
+  _globals['_ADJUSTCASH']._serialized_end=5385
+  _globals['_ADJUSTPOSITION']._serialized_start=5387
+  _globals['_ADJUSTPOSITION']._serialized_end=5495
+  _globals['_CLOSEDAY']._serialized_start=5497
+  _globals['_CLOSEDAY']._serialized_end=5528
 # @@protoc_insertion_point(module_scope)

@@ -6,8 +6,10 @@ money is in units of 10^-6 of its currency. Each change of the venue's state
 is one of these, and the journal holds their bytes as they came.
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from ordergate.types.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -38,10 +40,27 @@ class Command(_message.Message):
     ADJUST_CASH_FIELD_NUMBER: _builtins.int
     ADJUST_POSITION_FIELD_NUMBER: _builtins.int
     CLOSE_DAY_FIELD_NUMBER: _builtins.int
+    MASS_CANCEL_FIELD_NUMBER: _builtins.int
+    MASS_QUOTE_FIELD_NUMBER: _builtins.int
+    NEW_ORDER_LIST_FIELD_NUMBER: _builtins.int
+    OPEN_SESSION_FIELD_NUMBER: _builtins.int
+    RENEW_SESSION_FIELD_NUMBER: _builtins.int
+    CLOSE_SESSION_FIELD_NUMBER: _builtins.int
+    CONFIGURE_ACCOUNT_FIELD_NUMBER: _builtins.int
+    CONFIGURE_INSTRUMENT_FIELD_NUMBER: _builtins.int
+    DELIST_INSTRUMENT_FIELD_NUMBER: _builtins.int
+    SET_FEE_SCHEDULE_FIELD_NUMBER: _builtins.int
+    SET_LIMITS_FIELD_NUMBER: _builtins.int
+    ENGAGE_KILL_SWITCH_FIELD_NUMBER: _builtins.int
+    RELEASE_KILL_SWITCH_FIELD_NUMBER: _builtins.int
+    RELEASE_THROTTLE_FIELD_NUMBER: _builtins.int
+    SET_TRADING_SESSION_FIELD_NUMBER: _builtins.int
+    SET_REFERENCE_PRICE_FIELD_NUMBER: _builtins.int
+    TIME_TICK_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
     """Who asks: the subject of the caller's token, or "system"."""
     session_id: _builtins.str
-    """The session it came by; empty for unary calls."""
+    """The client's session it came by; empty for unary calls."""
     gateway_id: _builtins.str
     """The gateway it came by."""
     received_unix_ns: _builtins.int
@@ -78,6 +97,74 @@ class Command(_message.Message):
     def close_day(self) -> Global___CloseDay:
         """Close the trading day: DAY orders expire."""
 
+    @_builtins.property
+    def mass_cancel(self) -> Global___MassCancel:
+        """Cancel many orders of an account."""
+
+    @_builtins.property
+    def mass_quote(self) -> Global___MassQuote:
+        """Quote both sides of instruments."""
+
+    @_builtins.property
+    def new_order_list(self) -> Global___NewOrderList:
+        """Place several orders, with one cap over all of them."""
+
+    @_builtins.property
+    def open_session(self) -> Global___OpenSession:
+        """A client's session begins."""
+
+    @_builtins.property
+    def renew_session(self) -> Global___RenewSession:
+        """The client renews its dead-man timer."""
+
+    @_builtins.property
+    def close_session(self) -> Global___CloseSession:
+        """A client's session has ended."""
+
+    @_builtins.property
+    def configure_account(self) -> Global___ConfigureAccount:
+        """Change what an account may do and what it pays."""
+
+    @_builtins.property
+    def configure_instrument(self) -> Global___ConfigureInstrument:
+        """Change an instrument's collar and band."""
+
+    @_builtins.property
+    def delist_instrument(self) -> Global___DelistInstrument:
+        """End an instrument's listing."""
+
+    @_builtins.property
+    def set_fee_schedule(self) -> Global___SetFeeSchedule:
+        """Define a fee schedule."""
+
+    @_builtins.property
+    def set_limits(self) -> Global___SetLimits:
+        """Change risk limits."""
+
+    @_builtins.property
+    def engage_kill_switch(self) -> Global___EngageKillSwitch:
+        """Stop new orders in a scope and cancel those that are open."""
+
+    @_builtins.property
+    def release_kill_switch(self) -> Global___ReleaseKillSwitch:
+        """Allow new orders in a scope again."""
+
+    @_builtins.property
+    def release_throttle(self) -> Global___ReleaseThrottle:
+        """Allow new orders of an account in an instrument after repeated executions."""
+
+    @_builtins.property
+    def set_trading_session(self) -> Global___SetTradingSession:
+        """Change an instrument's trading session."""
+
+    @_builtins.property
+    def set_reference_price(self) -> Global___SetReferencePrice:
+        """A reference price."""
+
+    @_builtins.property
+    def time_tick(self) -> Global___TimeTick:
+        """Time has come to an expiry or a timer."""
+
     def __init__(
         self,
         *,
@@ -93,12 +180,29 @@ class Command(_message.Message):
         adjust_cash: Global___AdjustCash | None = ...,
         adjust_position: Global___AdjustPosition | None = ...,
         close_day: Global___CloseDay | None = ...,
+        mass_cancel: Global___MassCancel | None = ...,
+        mass_quote: Global___MassQuote | None = ...,
+        new_order_list: Global___NewOrderList | None = ...,
+        open_session: Global___OpenSession | None = ...,
+        renew_session: Global___RenewSession | None = ...,
+        close_session: Global___CloseSession | None = ...,
+        configure_account: Global___ConfigureAccount | None = ...,
+        configure_instrument: Global___ConfigureInstrument | None = ...,
+        delist_instrument: Global___DelistInstrument | None = ...,
+        set_fee_schedule: Global___SetFeeSchedule | None = ...,
+        set_limits: Global___SetLimits | None = ...,
+        engage_kill_switch: Global___EngageKillSwitch | None = ...,
+        release_kill_switch: Global___ReleaseKillSwitch | None = ...,
+        release_throttle: Global___ReleaseThrottle | None = ...,
+        set_trading_session: Global___SetTradingSession | None = ...,
+        set_reference_price: Global___SetReferencePrice | None = ...,
+        time_tick: Global___TimeTick | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjust_cash", b"adjust_cash", "adjust_position", b"adjust_position", "body", b"body", "cancel_order", b"cancel_order", "close_day", b"close_day", "list_instrument", b"list_instrument", "new_order", b"new_order", "open_account", b"open_account", "replace_order", b"replace_order"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjust_cash", b"adjust_cash", "adjust_position", b"adjust_position", "body", b"body", "cancel_order", b"cancel_order", "close_day", b"close_day", "close_session", b"close_session", "configure_account", b"configure_account", "configure_instrument", b"configure_instrument", "delist_instrument", b"delist_instrument", "engage_kill_switch", b"engage_kill_switch", "list_instrument", b"list_instrument", "mass_cancel", b"mass_cancel", "mass_quote", b"mass_quote", "new_order", b"new_order", "new_order_list", b"new_order_list", "open_account", b"open_account", "open_session", b"open_session", "release_kill_switch", b"release_kill_switch", "release_throttle", b"release_throttle", "renew_session", b"renew_session", "replace_order", b"replace_order", "set_fee_schedule", b"set_fee_schedule", "set_limits", b"set_limits", "set_reference_price", b"set_reference_price", "set_trading_session", b"set_trading_session", "time_tick", b"time_tick"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adjust_cash", b"adjust_cash", "adjust_position", b"adjust_position", "body", b"body", "cancel_order", b"cancel_order", "close_day", b"close_day", "gateway_id", b"gateway_id", "list_instrument", b"list_instrument", "new_order", b"new_order", "open_account", b"open_account", "received_unix_ns", b"received_unix_ns", "replace_order", b"replace_order", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adjust_cash", b"adjust_cash", "adjust_position", b"adjust_position", "body", b"body", "cancel_order", b"cancel_order", "close_day", b"close_day", "close_session", b"close_session", "configure_account", b"configure_account", "configure_instrument", b"configure_instrument", "delist_instrument", b"delist_instrument", "engage_kill_switch", b"engage_kill_switch", "gateway_id", b"gateway_id", "list_instrument", b"list_instrument", "mass_cancel", b"mass_cancel", "mass_quote", b"mass_quote", "new_order", b"new_order", "new_order_list", b"new_order_list", "open_account", b"open_account", "open_session", b"open_session", "received_unix_ns", b"received_unix_ns", "release_kill_switch", b"release_kill_switch", "release_throttle", b"release_throttle", "renew_session", b"renew_session", "replace_order", b"replace_order", "session_id", b"session_id", "set_fee_schedule", b"set_fee_schedule", "set_limits", b"set_limits", "set_reference_price", b"set_reference_price", "set_trading_session", b"set_trading_session", "time_tick", b"time_tick"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["new_order", "replace_order", "cancel_order", "list_instrument", "open_account", "adjust_cash", "adjust_position", "close_day"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["new_order", "replace_order", "cancel_order", "list_instrument", "open_account", "adjust_cash", "adjust_position", "close_day", "mass_cancel", "mass_quote", "new_order_list", "open_session", "renew_session", "close_session", "configure_account", "configure_instrument", "delist_instrument", "set_fee_schedule", "set_limits", "engage_kill_switch", "release_kill_switch", "release_throttle", "set_trading_session", "set_reference_price", "time_tick"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -121,6 +225,19 @@ class NewOrder(_message.Message):
     SELF_TRADE_PREVENTION_FIELD_NUMBER: _builtins.int
     DECISION_MAKER_FIELD_NUMBER: _builtins.int
     STRATEGY_ID_FIELD_NUMBER: _builtins.int
+    STOP_PX_TICKS_FIELD_NUMBER: _builtins.int
+    TRAIL_OFFSET_FIELD_NUMBER: _builtins.int
+    TRAIL_UNIT_FIELD_NUMBER: _builtins.int
+    TRIGGER_BY_FIELD_NUMBER: _builtins.int
+    DISPLAY_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    MIN_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    EXPIRE_UNIX_NS_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
+    REDUCE_ONLY_FIELD_NUMBER: _builtins.int
+    CONTINGENCY_TYPE_FIELD_NUMBER: _builtins.int
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    LEG_FIELD_NUMBER: _builtins.int
+    CLIENT_UNIX_NS_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """The account."""
     cl_ord_id: _builtins.str
@@ -143,6 +260,32 @@ class NewOrder(_message.Message):
     """Who decided."""
     strategy_id: _builtins.str
     """The strategy."""
+    stop_px_ticks: _builtins.int
+    """Trigger price in ticks; 0 for none."""
+    trail_offset: _builtins.int
+    """Distance of a trailing trigger, in ticks or basis points; 0 for none."""
+    trail_unit: _types_pb2.TrailUnit.ValueType
+    """What `trail_offset` counts."""
+    trigger_by: _types_pb2.TriggerBy.ValueType
+    """What the trigger watches; unspecified is LAST."""
+    display_qty_lots: _builtins.int
+    """The part shown in the book, in lots; 0 for all."""
+    min_qty_lots: _builtins.int
+    """The smallest first fill of an IOC order, in lots; 0 for none."""
+    expire_unix_ns: _builtins.int
+    """When a GTD order ends, unix ns; 0 for none."""
+    post_only: _builtins.bool
+    """Reject instead of taking."""
+    reduce_only: _builtins.bool
+    """Never increase the position."""
+    contingency_type: _types_pb2.ContingencyType.ValueType
+    """How the order depends on others of its list."""
+    list_id: _builtins.str
+    """The client's id of the list."""
+    leg: _builtins.int
+    """The order's place in the list, from 1."""
+    client_unix_ns: _builtins.int
+    """The client's own time, unix ns; recorded, not used and not compared."""
     def __init__(
         self,
         *,
@@ -157,14 +300,680 @@ class NewOrder(_message.Message):
         self_trade_prevention: _types_pb2.SelfTradePrevention.ValueType = ...,
         decision_maker: _builtins.str = ...,
         strategy_id: _builtins.str = ...,
+        stop_px_ticks: _builtins.int = ...,
+        trail_offset: _builtins.int = ...,
+        trail_unit: _types_pb2.TrailUnit.ValueType = ...,
+        trigger_by: _types_pb2.TriggerBy.ValueType = ...,
+        display_qty_lots: _builtins.int = ...,
+        min_qty_lots: _builtins.int = ...,
+        expire_unix_ns: _builtins.int = ...,
+        post_only: _builtins.bool = ...,
+        reduce_only: _builtins.bool = ...,
+        contingency_type: _types_pb2.ContingencyType.ValueType = ...,
+        list_id: _builtins.str = ...,
+        leg: _builtins.int = ...,
+        client_unix_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "decision_maker", b"decision_maker", "ord_type", b"ord_type", "price_ticks", b"price_ticks", "qty_lots", b"qty_lots", "self_trade_prevention", b"self_trade_prevention", "side", b"side", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "client_unix_ns", b"client_unix_ns", "contingency_type", b"contingency_type", "decision_maker", b"decision_maker", "display_qty_lots", b"display_qty_lots", "expire_unix_ns", b"expire_unix_ns", "leg", b"leg", "list_id", b"list_id", "min_qty_lots", b"min_qty_lots", "ord_type", b"ord_type", "post_only", b"post_only", "price_ticks", b"price_ticks", "qty_lots", b"qty_lots", "reduce_only", b"reduce_only", "self_trade_prevention", b"self_trade_prevention", "side", b"side", "stop_px_ticks", b"stop_px_ticks", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force", "trail_offset", b"trail_offset", "trail_unit", b"trail_unit", "trigger_by", b"trigger_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NewOrder: _TypeAlias = NewOrder  # noqa: Y015
+
+@_typing.final
+class NewOrderList(_message.Message):
+    """Places several orders, one after the other. FIX 35=E."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account of all of them."""
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewOrder]:
+        """The orders; their `account` is this one."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        orders: _abc.Iterable[Global___NewOrder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NewOrderList: _TypeAlias = NewOrderList  # noqa: Y015
+
+@_typing.final
+class MassCancel(_message.Message):
+    """Cancels many open orders of an account, FIX 35=q. All given filters must match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CL_ORD_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    cl_ord_id: _builtins.str
+    """The client's key of this request; empty for none."""
+    symbol: _builtins.str
+    """Only this instrument; empty for all."""
+    side: _types_pb2.Side.ValueType
+    """Only this side; SELL takes short sales along."""
+    session_id: _builtins.str
+    """Only orders of this session; empty for all."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        cl_ord_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        side: _types_pb2.Side.ValueType = ...,
+        session_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "session_id", b"session_id", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MassCancel: _TypeAlias = MassCancel  # noqa: Y015
+
+@_typing.final
+class MassQuote(_message.Message):
+    """Replaces an account's standing quotes, FIX 35=i."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    quote_id: _builtins.str
+    """The client's key of this request."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteEntry]:
+        """The quotes, carried out in this order."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        entries: _abc.Iterable[Global___QuoteEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "entries", b"entries", "quote_id", b"quote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MassQuote: _TypeAlias = MassQuote  # noqa: Y015
+
+@_typing.final
+class QuoteEntry(_message.Message):
+    """A two-sided quote of one instrument. A side without a price is withdrawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    BID_PX_TICKS_FIELD_NUMBER: _builtins.int
+    BID_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    ASK_PX_TICKS_FIELD_NUMBER: _builtins.int
+    ASK_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    bid_px_ticks: _builtins.int
+    """Bid price in ticks; 0 for no bid."""
+    bid_qty_lots: _builtins.int
+    """Bid quantity in lots."""
+    ask_px_ticks: _builtins.int
+    """Ask price in ticks; 0 for no ask."""
+    ask_qty_lots: _builtins.int
+    """Ask quantity in lots."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        bid_px_ticks: _builtins.int = ...,
+        bid_qty_lots: _builtins.int = ...,
+        ask_px_ticks: _builtins.int = ...,
+        ask_qty_lots: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_px_ticks", b"ask_px_ticks", "ask_qty_lots", b"ask_qty_lots", "bid_px_ticks", b"bid_px_ticks", "bid_qty_lots", b"bid_qty_lots", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteEntry: _TypeAlias = QuoteEntry  # noqa: Y015
+
+@_typing.final
+class OpenSession(_message.Message):
+    """A client's session begins. What it sends names it in Command.session_id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    GATEWAY_ID_FIELD_NUMBER: _builtins.int
+    CANCEL_ON_DISCONNECT_FIELD_NUMBER: _builtins.int
+    DEAD_MAN_NS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session; unique."""
+    gateway_id: _builtins.str
+    """The gateway that has it."""
+    cancel_on_disconnect: _builtins.bool
+    """Cancel the session's open orders when it ends."""
+    dead_man_ns: _builtins.int
+    """Cancel them too when it is not renewed for so long, in ns; 0 for no timer."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        gateway_id: _builtins.str = ...,
+        cancel_on_disconnect: _builtins.bool = ...,
+        dead_man_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_on_disconnect", b"cancel_on_disconnect", "dead_man_ns", b"dead_man_ns", "gateway_id", b"gateway_id", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenSession: _TypeAlias = OpenSession  # noqa: Y015
+
+@_typing.final
+class RenewSession(_message.Message):
+    """The client renews its dead-man timer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewSession: _TypeAlias = RenewSession  # noqa: Y015
+
+@_typing.final
+class CloseSession(_message.Message):
+    """Ends a session, or all sessions of a gateway."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    GATEWAY_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session; empty for every session of `gateway_id`."""
+    gateway_id: _builtins.str
+    """The gateway that was lost; empty to end one session."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        gateway_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_id", b"gateway_id", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseSession: _TypeAlias = CloseSession  # noqa: Y015
+
+@_typing.final
+class ConfigureAccount(_message.Message):
+    """Changes an account. Only the fields in the mask change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    SHORT_SALE_PERMITTED_FIELD_NUMBER: _builtins.int
+    SHORT_MARGIN_BPS_FIELD_NUMBER: _builtins.int
+    SELF_TRADE_GROUP_FIELD_NUMBER: _builtins.int
+    FEE_SCHEDULE_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    short_sale_permitted: _builtins.bool
+    """Whether it may sell short."""
+    short_margin_bps: _builtins.int
+    """Margin of a short position in basis points of its value; 15,000 at first."""
+    self_trade_group: _builtins.str
+    """Accounts of the same group do not trade with each other; empty for the account alone."""
+    fee_schedule: _builtins.str
+    """Its fee schedule; empty for no fees."""
+    @_builtins.property
+    def update_mask(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the fields to change."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        update_mask: _abc.Iterable[_builtins.str] | None = ...,
+        short_sale_permitted: _builtins.bool = ...,
+        short_margin_bps: _builtins.int = ...,
+        self_trade_group: _builtins.str = ...,
+        fee_schedule: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "fee_schedule", b"fee_schedule", "request_id", b"request_id", "self_trade_group", b"self_trade_group", "short_margin_bps", b"short_margin_bps", "short_sale_permitted", b"short_sale_permitted", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigureAccount: _TypeAlias = ConfigureAccount  # noqa: Y015
+
+@_typing.final
+class ConfigureInstrument(_message.Message):
+    """Changes an instrument. Only the fields in the mask change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    MARKET_COLLAR_BPS_FIELD_NUMBER: _builtins.int
+    PRICE_BAND_BPS_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    market_collar_bps: _builtins.int
+    """How far a market order goes from the best price, in basis points, 1 to 10,000; 1,000 at first."""
+    price_band_bps: _builtins.int
+    """How far a trade may be from the reference, in basis points, up to 9,999; 0 for no band."""
+    @_builtins.property
+    def update_mask(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the fields to change."""
+
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        update_mask: _abc.Iterable[_builtins.str] | None = ...,
+        market_collar_bps: _builtins.int = ...,
+        price_band_bps: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_collar_bps", b"market_collar_bps", "price_band_bps", b"price_band_bps", "request_id", b"request_id", "symbol", b"symbol", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigureInstrument: _TypeAlias = ConfigureInstrument  # noqa: Y015
+
+@_typing.final
+class DelistInstrument(_message.Message):
+    """Ends a listing for good: open orders are cancelled, positions stay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DelistInstrument: _TypeAlias = DelistInstrument  # noqa: Y015
+
+@_typing.final
+class SetFeeSchedule(_message.Message):
+    """Defines or changes a fee schedule. Rates are in 10^-6 of the value, negative for a rebate, within +-100,000."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEE_SCHEDULE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MAKER_PPM_FIELD_NUMBER: _builtins.int
+    TAKER_PPM_FIELD_NUMBER: _builtins.int
+    LOT_MICRO_FIELD_NUMBER: _builtins.int
+    fee_schedule: _builtins.str
+    """Its name."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    maker_ppm: _builtins.int
+    """Rate of fills of resting orders and of auctions."""
+    taker_ppm: _builtins.int
+    """Rate of fills of incoming orders."""
+    lot_micro: _builtins.int
+    """On top for each lot, in 10^-6 of the currency, 0 or more."""
+    def __init__(
+        self,
+        *,
+        fee_schedule: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        maker_ppm: _builtins.int = ...,
+        taker_ppm: _builtins.int = ...,
+        lot_micro: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fee_schedule", b"fee_schedule", "lot_micro", b"lot_micro", "maker_ppm", b"maker_ppm", "request_id", b"request_id", "taker_ppm", b"taker_ppm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetFeeSchedule: _TypeAlias = SetFeeSchedule  # noqa: Y015
+
+@_typing.final
+class SetLimits(_message.Message):
+    """Changes risk limits of a scope. Only the fields in the mask change; 0 is no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account; empty for every account."""
+    symbol: _builtins.str
+    """The instrument; empty for every instrument."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    @_builtins.property
+    def update_mask(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the fields to change."""
+
+    @_builtins.property
+    def limits(self) -> Global___Limits:
+        """The new values."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        update_mask: _abc.Iterable[_builtins.str] | None = ...,
+        limits: Global___Limits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "limits", b"limits", "request_id", b"request_id", "symbol", b"symbol", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetLimits: _TypeAlias = SetLimits  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """Risk limits; 0 is no limit. Money is in the instrument's currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    ORDER_NOTIONAL_MICRO_FIELD_NUMBER: _builtins.int
+    PRICE_COLLAR_BPS_FIELD_NUMBER: _builtins.int
+    REFERENCE_AGE_NS_FIELD_NUMBER: _builtins.int
+    MESSAGE_RATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_WINDOW_NS_FIELD_NUMBER: _builtins.int
+    REPEATED_EXECUTIONS_FIELD_NUMBER: _builtins.int
+    REPEATED_WINDOW_NS_FIELD_NUMBER: _builtins.int
+    DAILY_LOSS_MICRO_FIELD_NUMBER: _builtins.int
+    OPEN_NOTIONAL_MICRO_FIELD_NUMBER: _builtins.int
+    POSITION_LOTS_FIELD_NUMBER: _builtins.int
+    GROSS_POSITION_MICRO_FIELD_NUMBER: _builtins.int
+    BASKET_NOTIONAL_MICRO_FIELD_NUMBER: _builtins.int
+    RESTRICTED_FIELD_NUMBER: _builtins.int
+    order_qty_lots: _builtins.int
+    """Largest order, in lots."""
+    order_notional_micro: _builtins.int
+    """Most valuable order, in 10^-6."""
+    price_collar_bps: _builtins.int
+    """Furthest price from the reference on the aggressive side, in basis points."""
+    reference_age_ns: _builtins.int
+    """Oldest reference price that the collar accepts, in ns; 0 for any age."""
+    message_rate: _builtins.int
+    """New and replace requests in a second."""
+    duplicate_window_ns: _builtins.int
+    """Time in which the same order may not come again, in ns."""
+    repeated_executions: _builtins.int
+    """Fills in one instrument and side within `repeated_window_ns`."""
+    repeated_window_ns: _builtins.int
+    """Window of `repeated_executions`, in ns; a second when 0."""
+    daily_loss_micro: _builtins.int
+    """Loss since the last close of day, in 10^-6."""
+    open_notional_micro: _builtins.int
+    """Value of the open orders in a currency, in 10^-6."""
+    position_lots: _builtins.int
+    """Position in an instrument, open orders included, in lots."""
+    gross_position_micro: _builtins.int
+    """Sum of the sizes of all positions in a currency, in 10^-6."""
+    basket_notional_micro: _builtins.int
+    """Value of a list of orders, in 10^-6."""
+    restricted: _builtins.bool
+    """The instrument may not be traded."""
+    def __init__(
+        self,
+        *,
+        order_qty_lots: _builtins.int = ...,
+        order_notional_micro: _builtins.int = ...,
+        price_collar_bps: _builtins.int = ...,
+        reference_age_ns: _builtins.int = ...,
+        message_rate: _builtins.int = ...,
+        duplicate_window_ns: _builtins.int = ...,
+        repeated_executions: _builtins.int = ...,
+        repeated_window_ns: _builtins.int = ...,
+        daily_loss_micro: _builtins.int = ...,
+        open_notional_micro: _builtins.int = ...,
+        position_lots: _builtins.int = ...,
+        gross_position_micro: _builtins.int = ...,
+        basket_notional_micro: _builtins.int = ...,
+        restricted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basket_notional_micro", b"basket_notional_micro", "daily_loss_micro", b"daily_loss_micro", "duplicate_window_ns", b"duplicate_window_ns", "gross_position_micro", b"gross_position_micro", "message_rate", b"message_rate", "open_notional_micro", b"open_notional_micro", "order_notional_micro", b"order_notional_micro", "order_qty_lots", b"order_qty_lots", "position_lots", b"position_lots", "price_collar_bps", b"price_collar_bps", "reference_age_ns", b"reference_age_ns", "repeated_executions", b"repeated_executions", "repeated_window_ns", b"repeated_window_ns", "restricted", b"restricted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class EngageKillSwitch(_message.Message):
+    """Engages a kill switch. What it does not name in its scope stays empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    scope: _types_pb2.KillSwitchScope.ValueType
+    """What it stops."""
+    target: _builtins.str
+    """The account, symbol or session; empty for FIRM."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    text: _builtins.str
+    """Why, for the record."""
+    def __init__(
+        self,
+        *,
+        scope: _types_pb2.KillSwitchScope.ValueType = ...,
+        target: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "scope", b"scope", "target", b"target", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngageKillSwitch: _TypeAlias = EngageKillSwitch  # noqa: Y015
+
+@_typing.final
+class ReleaseKillSwitch(_message.Message):
+    """Releases a kill switch. Takes two people."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    APPROVER_FIELD_NUMBER: _builtins.int
+    scope: _types_pb2.KillSwitchScope.ValueType
+    """Its scope."""
+    target: _builtins.str
+    """Its target."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    approver: _builtins.str
+    """Who has approved the release; not the actor of this command."""
+    def __init__(
+        self,
+        *,
+        scope: _types_pb2.KillSwitchScope.ValueType = ...,
+        target: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        approver: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approver", b"approver", "request_id", b"request_id", "scope", b"scope", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseKillSwitch: _TypeAlias = ReleaseKillSwitch  # noqa: Y015
+
+@_typing.final
+class ReleaseThrottle(_message.Message):
+    """Ends the throttle of repeated executions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    symbol: _builtins.str
+    """The instrument."""
+    request_id: _builtins.str
+    """Key that makes it happen once."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseThrottle: _TypeAlias = ReleaseThrottle  # noqa: Y015
+
+@_typing.final
+class SetTradingSession(_message.Message):
+    """Changes an instrument's trading session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    TRADING_SESSION_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    trading_session: _types_pb2.TradingSession.ValueType
+    """The new session."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        trading_session: _types_pb2.TradingSession.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["symbol", b"symbol", "trading_session", b"trading_session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTradingSession: _TypeAlias = SetTradingSession  # noqa: Y015
+
+@_typing.final
+class SetReferencePrice(_message.Message):
+    """The reference (mark) price of an instrument."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    price_ticks: _builtins.int
+    """Price in ticks, above 0."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        price_ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price_ticks", b"price_ticks", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetReferencePrice: _TypeAlias = SetReferencePrice  # noqa: Y015
+
+@_typing.final
+class TimeTick(_message.Message):
+    """Time itself. Given by the sequencer when something is due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeTick: _TypeAlias = TimeTick  # noqa: Y015
 
 @_typing.final
 class ReplaceOrder(_message.Message):
@@ -178,6 +987,8 @@ class ReplaceOrder(_message.Message):
     CL_ORD_ID_FIELD_NUMBER: _builtins.int
     QTY_NANO_FIELD_NUMBER: _builtins.int
     PRICE_NANO_FIELD_NUMBER: _builtins.int
+    STOP_PX_NANO_FIELD_NUMBER: _builtins.int
+    DISPLAY_QTY_NANO_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """The account."""
     order_id: _builtins.int
@@ -192,6 +1003,10 @@ class ReplaceOrder(_message.Message):
     """
     price_nano: _builtins.int
     """The new limit price in units of 10^-9; 0 to keep it."""
+    stop_px_nano: _builtins.int
+    """The new trigger price in units of 10^-9; 0 to keep it."""
+    display_qty_nano: _builtins.int
+    """The new shown quantity in units of 10^-9; 0 to keep it."""
     def __init__(
         self,
         *,
@@ -201,10 +1016,12 @@ class ReplaceOrder(_message.Message):
         cl_ord_id: _builtins.str = ...,
         qty_nano: _builtins.int = ...,
         price_nano: _builtins.int = ...,
+        stop_px_nano: _builtins.int = ...,
+        display_qty_nano: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "order_id", b"order_id", "orig_cl_ord_id", b"orig_cl_ord_id", "price_nano", b"price_nano", "qty_nano", b"qty_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "display_qty_nano", b"display_qty_nano", "order_id", b"order_id", "orig_cl_ord_id", b"orig_cl_ord_id", "price_nano", b"price_nano", "qty_nano", b"qty_nano", "stop_px_nano", b"stop_px_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,6 +1078,7 @@ class ListInstrument(_message.Message):
     EXPIRY_DATE_FIELD_NUMBER: _builtins.int
     STRIKE_NANO_FIELD_NUMBER: _builtins.int
     OPTION_RIGHT_FIELD_NUMBER: _builtins.int
+    TRADING_SESSION_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The symbol, FIX tag 55."""
     asset_class: _types_pb2.AssetClass.ValueType
@@ -283,6 +1101,8 @@ class ListInstrument(_message.Message):
     """Strike of an option, in units of 10^-9 of the currency."""
     option_right: _builtins.str
     """Kind of option: "C" or "P"."""
+    trading_session: _types_pb2.TradingSession.ValueType
+    """The session it begins in; unspecified is CONTINUOUS."""
     def __init__(
         self,
         *,
@@ -297,10 +1117,11 @@ class ListInstrument(_message.Message):
         expiry_date: _builtins.int = ...,
         strike_nano: _builtins.int = ...,
         option_right: _builtins.str = ...,
+        trading_session: _types_pb2.TradingSession.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "base_currency", b"base_currency", "currency", b"currency", "description", b"description", "expiry_date", b"expiry_date", "lot_size_nano", b"lot_size_nano", "multiplier", b"multiplier", "option_right", b"option_right", "strike_nano", b"strike_nano", "symbol", b"symbol", "tick_size_nano", b"tick_size_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "base_currency", b"base_currency", "currency", b"currency", "description", b"description", "expiry_date", b"expiry_date", "lot_size_nano", b"lot_size_nano", "multiplier", b"multiplier", "option_right", b"option_right", "strike_nano", b"strike_nano", "symbol", b"symbol", "tick_size_nano", b"tick_size_nano", "trading_session", b"trading_session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

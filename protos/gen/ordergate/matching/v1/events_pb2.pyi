@@ -77,6 +77,24 @@ class Event(_message.Message):
     POSITION_ADJUSTED_FIELD_NUMBER: _builtins.int
     DAY_CLOSED_FIELD_NUMBER: _builtins.int
     COMMAND_REFUSED_FIELD_NUMBER: _builtins.int
+    ORDERS_MASS_CANCELED_FIELD_NUMBER: _builtins.int
+    MASS_QUOTE_ACCEPTED_FIELD_NUMBER: _builtins.int
+    SESSION_OPENED_FIELD_NUMBER: _builtins.int
+    SESSION_RENEWED_FIELD_NUMBER: _builtins.int
+    SESSION_CLOSED_FIELD_NUMBER: _builtins.int
+    SESSION_TIMED_OUT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CONFIGURED_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_CONFIGURED_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_DELISTED_FIELD_NUMBER: _builtins.int
+    FEE_SCHEDULE_SET_FIELD_NUMBER: _builtins.int
+    LIMITS_SET_FIELD_NUMBER: _builtins.int
+    KILL_SWITCH_ENGAGED_FIELD_NUMBER: _builtins.int
+    KILL_SWITCH_RELEASED_FIELD_NUMBER: _builtins.int
+    THROTTLE_ENGAGED_FIELD_NUMBER: _builtins.int
+    THROTTLE_RELEASED_FIELD_NUMBER: _builtins.int
+    TRADING_SESSION_CHANGED_FIELD_NUMBER: _builtins.int
+    REFERENCE_PRICE_SET_FIELD_NUMBER: _builtins.int
+    TIME_ADVANCED_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Dense number of the event, from 1. The leaf index in the audit log is seq - 1."""
     command_seq: _builtins.int
@@ -117,6 +135,78 @@ class Event(_message.Message):
     def command_refused(self) -> Global___CommandRefused:
         """A command other than an order was refused."""
 
+    @_builtins.property
+    def orders_mass_canceled(self) -> Global___OrdersMassCanceled:
+        """Many orders are cancelled; each has its own event behind this one."""
+
+    @_builtins.property
+    def mass_quote_accepted(self) -> Global___MassQuoteAccepted:
+        """A mass quote was taken; its sides have their own events behind this one."""
+
+    @_builtins.property
+    def session_opened(self) -> Global___SessionOpened:
+        """A client's session has begun."""
+
+    @_builtins.property
+    def session_renewed(self) -> Global___SessionRenewed:
+        """A client has renewed its timer."""
+
+    @_builtins.property
+    def session_closed(self) -> Global___SessionClosed:
+        """A client's session has ended."""
+
+    @_builtins.property
+    def session_timed_out(self) -> Global___SessionTimedOut:
+        """A client has not renewed its timer."""
+
+    @_builtins.property
+    def account_configured(self) -> Global___AccountConfigured:
+        """An account was configured."""
+
+    @_builtins.property
+    def instrument_configured(self) -> Global___InstrumentConfigured:
+        """An instrument was configured."""
+
+    @_builtins.property
+    def instrument_delisted(self) -> Global___InstrumentDelisted:
+        """An instrument's listing has ended."""
+
+    @_builtins.property
+    def fee_schedule_set(self) -> Global___FeeScheduleSet:
+        """A fee schedule was defined."""
+
+    @_builtins.property
+    def limits_set(self) -> Global___LimitsSet:
+        """Limits were changed."""
+
+    @_builtins.property
+    def kill_switch_engaged(self) -> Global___KillSwitchEngaged:
+        """A kill switch was engaged."""
+
+    @_builtins.property
+    def kill_switch_released(self) -> Global___KillSwitchReleased:
+        """A kill switch was released."""
+
+    @_builtins.property
+    def throttle_engaged(self) -> Global___ThrottleEngaged:
+        """Repeated executions have stopped an account in an instrument."""
+
+    @_builtins.property
+    def throttle_released(self) -> Global___ThrottleReleased:
+        """The account may trade the instrument again."""
+
+    @_builtins.property
+    def trading_session_changed(self) -> Global___TradingSessionChanged:
+        """An instrument's trading session has changed."""
+
+    @_builtins.property
+    def reference_price_set(self) -> Global___ReferencePriceSet:
+        """A reference price was set."""
+
+    @_builtins.property
+    def time_advanced(self) -> Global___TimeAdvanced:
+        """Time has come to something that was due."""
+
     def __init__(
         self,
         *,
@@ -132,12 +222,30 @@ class Event(_message.Message):
         position_adjusted: Global___PositionAdjusted | None = ...,
         day_closed: Global___DayClosed | None = ...,
         command_refused: Global___CommandRefused | None = ...,
+        orders_mass_canceled: Global___OrdersMassCanceled | None = ...,
+        mass_quote_accepted: Global___MassQuoteAccepted | None = ...,
+        session_opened: Global___SessionOpened | None = ...,
+        session_renewed: Global___SessionRenewed | None = ...,
+        session_closed: Global___SessionClosed | None = ...,
+        session_timed_out: Global___SessionTimedOut | None = ...,
+        account_configured: Global___AccountConfigured | None = ...,
+        instrument_configured: Global___InstrumentConfigured | None = ...,
+        instrument_delisted: Global___InstrumentDelisted | None = ...,
+        fee_schedule_set: Global___FeeScheduleSet | None = ...,
+        limits_set: Global___LimitsSet | None = ...,
+        kill_switch_engaged: Global___KillSwitchEngaged | None = ...,
+        kill_switch_released: Global___KillSwitchReleased | None = ...,
+        throttle_engaged: Global___ThrottleEngaged | None = ...,
+        throttle_released: Global___ThrottleReleased | None = ...,
+        trading_session_changed: Global___TradingSessionChanged | None = ...,
+        reference_price_set: Global___ReferencePriceSet | None = ...,
+        time_advanced: Global___TimeAdvanced | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account_opened", b"account_opened", "body", b"body", "cash_adjusted", b"cash_adjusted", "command_refused", b"command_refused", "day_closed", b"day_closed", "instrument_listed", b"instrument_listed", "order", b"order", "position_adjusted", b"position_adjusted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account_configured", b"account_configured", "account_opened", b"account_opened", "body", b"body", "cash_adjusted", b"cash_adjusted", "command_refused", b"command_refused", "day_closed", b"day_closed", "fee_schedule_set", b"fee_schedule_set", "instrument_configured", b"instrument_configured", "instrument_delisted", b"instrument_delisted", "instrument_listed", b"instrument_listed", "kill_switch_engaged", b"kill_switch_engaged", "kill_switch_released", b"kill_switch_released", "limits_set", b"limits_set", "mass_quote_accepted", b"mass_quote_accepted", "order", b"order", "orders_mass_canceled", b"orders_mass_canceled", "position_adjusted", b"position_adjusted", "reference_price_set", b"reference_price_set", "session_closed", b"session_closed", "session_opened", b"session_opened", "session_renewed", b"session_renewed", "session_timed_out", b"session_timed_out", "throttle_engaged", b"throttle_engaged", "throttle_released", b"throttle_released", "time_advanced", b"time_advanced", "trading_session_changed", b"trading_session_changed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_opened", b"account_opened", "actor", b"actor", "body", b"body", "cash_adjusted", b"cash_adjusted", "command_refused", b"command_refused", "command_seq", b"command_seq", "day_closed", b"day_closed", "instrument_listed", b"instrument_listed", "last_of_command", b"last_of_command", "order", b"order", "position_adjusted", b"position_adjusted", "seq", b"seq", "time_unix_ns", b"time_unix_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_configured", b"account_configured", "account_opened", b"account_opened", "actor", b"actor", "body", b"body", "cash_adjusted", b"cash_adjusted", "command_refused", b"command_refused", "command_seq", b"command_seq", "day_closed", b"day_closed", "fee_schedule_set", b"fee_schedule_set", "instrument_configured", b"instrument_configured", "instrument_delisted", b"instrument_delisted", "instrument_listed", b"instrument_listed", "kill_switch_engaged", b"kill_switch_engaged", "kill_switch_released", b"kill_switch_released", "last_of_command", b"last_of_command", "limits_set", b"limits_set", "mass_quote_accepted", b"mass_quote_accepted", "order", b"order", "orders_mass_canceled", b"orders_mass_canceled", "position_adjusted", b"position_adjusted", "reference_price_set", b"reference_price_set", "seq", b"seq", "session_closed", b"session_closed", "session_opened", b"session_opened", "session_renewed", b"session_renewed", "session_timed_out", b"session_timed_out", "throttle_engaged", b"throttle_engaged", "throttle_released", b"throttle_released", "time_advanced", b"time_advanced", "time_unix_ns", b"time_unix_ns", "trading_session_changed", b"trading_session_changed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["order", "instrument_listed", "account_opened", "cash_adjusted", "position_adjusted", "day_closed", "command_refused"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["order", "instrument_listed", "account_opened", "cash_adjusted", "position_adjusted", "day_closed", "command_refused", "orders_mass_canceled", "mass_quote_accepted", "session_opened", "session_renewed", "session_closed", "session_timed_out", "account_configured", "instrument_configured", "instrument_delisted", "fee_schedule_set", "limits_set", "kill_switch_engaged", "kill_switch_released", "throttle_engaged", "throttle_released", "trading_session_changed", "reference_price_set", "time_advanced"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -180,6 +288,22 @@ class OrderEvent(_message.Message):
     DECISION_MAKER_FIELD_NUMBER: _builtins.int
     STRATEGY_ID_FIELD_NUMBER: _builtins.int
     SELF_TRADE_PREVENTION_FIELD_NUMBER: _builtins.int
+    STOP_PX_TICKS_FIELD_NUMBER: _builtins.int
+    DISPLAY_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    SHOWN_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_FIELD_NUMBER: _builtins.int
+    TRAIL_OFFSET_FIELD_NUMBER: _builtins.int
+    TRAIL_UNIT_FIELD_NUMBER: _builtins.int
+    TRIGGER_BY_FIELD_NUMBER: _builtins.int
+    MIN_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    EXPIRE_UNIX_NS_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
+    REDUCE_ONLY_FIELD_NUMBER: _builtins.int
+    CONTINGENCY_TYPE_FIELD_NUMBER: _builtins.int
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    LEG_FIELD_NUMBER: _builtins.int
+    CLIENT_UNIX_NS_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """The account."""
     account_seq: _builtins.int
@@ -240,6 +364,38 @@ class OrderEvent(_message.Message):
     """The strategy of the order."""
     self_trade_prevention: _types_pb2.SelfTradePrevention.ValueType
     """Self-trade prevention of the order."""
+    stop_px_ticks: _builtins.int
+    """Trigger price in ticks; 0 for none."""
+    display_qty_lots: _builtins.int
+    """The part shown at a time, in lots; 0 when all is shown."""
+    shown_qty_lots: _builtins.int
+    """The part shown now, in lots; only with `display_qty_lots`."""
+    fee_micro: _builtins.int
+    """Fee of this fill, in units of 10^-6 of the instrument's currency; negative for a rebate."""
+    trail_offset: _builtins.int
+    """Distance of a trailing trigger, in ticks or basis points."""
+    trail_unit: _types_pb2.TrailUnit.ValueType
+    """What `trail_offset` counts."""
+    trigger_by: _types_pb2.TriggerBy.ValueType
+    """What the trigger watches."""
+    min_qty_lots: _builtins.int
+    """The smallest first fill, in lots."""
+    expire_unix_ns: _builtins.int
+    """When a GTD order ends, unix ns."""
+    post_only: _builtins.bool
+    """Rejects instead of taking."""
+    reduce_only: _builtins.bool
+    """Never increases the position."""
+    contingency_type: _types_pb2.ContingencyType.ValueType
+    """How the order depends on others of its list."""
+    list_id: _builtins.str
+    """The client's id of the list."""
+    leg: _builtins.int
+    """The order's place in the list."""
+    client_unix_ns: _builtins.int
+    """The client's own time, unix ns."""
+    session_id: _builtins.str
+    """The client's session that the request came by; only with `request`."""
     @_builtins.property
     def risk(self) -> Global___RiskNumbers:
         """The numbers of a denial."""
@@ -278,10 +434,26 @@ class OrderEvent(_message.Message):
         decision_maker: _builtins.str = ...,
         strategy_id: _builtins.str = ...,
         self_trade_prevention: _types_pb2.SelfTradePrevention.ValueType = ...,
+        stop_px_ticks: _builtins.int = ...,
+        display_qty_lots: _builtins.int = ...,
+        shown_qty_lots: _builtins.int = ...,
+        fee_micro: _builtins.int = ...,
+        trail_offset: _builtins.int = ...,
+        trail_unit: _types_pb2.TrailUnit.ValueType = ...,
+        trigger_by: _types_pb2.TriggerBy.ValueType = ...,
+        min_qty_lots: _builtins.int = ...,
+        expire_unix_ns: _builtins.int = ...,
+        post_only: _builtins.bool = ...,
+        reduce_only: _builtins.bool = ...,
+        contingency_type: _types_pb2.ContingencyType.ValueType = ...,
+        list_id: _builtins.str = ...,
+        leg: _builtins.int = ...,
+        client_unix_ns: _builtins.int = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["risk", b"risk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_seq", b"account_seq", "actor", b"actor", "cause", b"cause", "cl_ord_id", b"cl_ord_id", "contra_order_id", b"contra_order_id", "cum_qty_lots", b"cum_qty_lots", "cum_value_ticks_lots", b"cum_value_ticks_lots", "decision_maker", b"decision_maker", "exec_type", b"exec_type", "field", b"field", "last_px_ticks", b"last_px_ticks", "last_qty_lots", b"last_qty_lots", "leaves_qty_lots", b"leaves_qty_lots", "liquidity", b"liquidity", "ord_status", b"ord_status", "ord_type", b"ord_type", "order_id", b"order_id", "orig_cl_ord_id", b"orig_cl_ord_id", "price_ticks", b"price_ticks", "qty_lots", b"qty_lots", "reason", b"reason", "received_unix_ns", b"received_unix_ns", "request", b"request", "risk", b"risk", "self_trade_prevention", b"self_trade_prevention", "side", b"side", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force", "trade_id", b"trade_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_seq", b"account_seq", "actor", b"actor", "cause", b"cause", "cl_ord_id", b"cl_ord_id", "client_unix_ns", b"client_unix_ns", "contingency_type", b"contingency_type", "contra_order_id", b"contra_order_id", "cum_qty_lots", b"cum_qty_lots", "cum_value_ticks_lots", b"cum_value_ticks_lots", "decision_maker", b"decision_maker", "display_qty_lots", b"display_qty_lots", "exec_type", b"exec_type", "expire_unix_ns", b"expire_unix_ns", "fee_micro", b"fee_micro", "field", b"field", "last_px_ticks", b"last_px_ticks", "last_qty_lots", b"last_qty_lots", "leaves_qty_lots", b"leaves_qty_lots", "leg", b"leg", "liquidity", b"liquidity", "list_id", b"list_id", "min_qty_lots", b"min_qty_lots", "ord_status", b"ord_status", "ord_type", b"ord_type", "order_id", b"order_id", "orig_cl_ord_id", b"orig_cl_ord_id", "post_only", b"post_only", "price_ticks", b"price_ticks", "qty_lots", b"qty_lots", "reason", b"reason", "received_unix_ns", b"received_unix_ns", "reduce_only", b"reduce_only", "request", b"request", "risk", b"risk", "self_trade_prevention", b"self_trade_prevention", "session_id", b"session_id", "shown_qty_lots", b"shown_qty_lots", "side", b"side", "stop_px_ticks", b"stop_px_ticks", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force", "trade_id", b"trade_id", "trail_offset", b"trail_offset", "trail_unit", b"trail_unit", "trigger_by", b"trigger_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -480,6 +652,516 @@ class DayClosed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DayClosed: _TypeAlias = DayClosed  # noqa: Y015
+
+@_typing.final
+class OrdersMassCanceled(_message.Message):
+    """Many orders of an account are cancelled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CL_ORD_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    CANCELED_ORDERS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    cl_ord_id: _builtins.str
+    """The request's key."""
+    symbol: _builtins.str
+    """Only this instrument."""
+    side: _types_pb2.Side.ValueType
+    """Only this side."""
+    session_id: _builtins.str
+    """Only this session."""
+    canceled_orders: _builtins.int
+    """How many orders are cancelled."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        cl_ord_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        side: _types_pb2.Side.ValueType = ...,
+        session_id: _builtins.str = ...,
+        canceled_orders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "canceled_orders", b"canceled_orders", "cl_ord_id", b"cl_ord_id", "session_id", b"session_id", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrdersMassCanceled: _TypeAlias = OrdersMassCanceled  # noqa: Y015
+
+@_typing.final
+class MassQuoteAccepted(_message.Message):
+    """A mass quote was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    quote_id: _builtins.str
+    """The request's key."""
+    entries: _builtins.int
+    """How many entries follow."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        entries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "entries", b"entries", "quote_id", b"quote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MassQuoteAccepted: _TypeAlias = MassQuoteAccepted  # noqa: Y015
+
+@_typing.final
+class SessionOpened(_message.Message):
+    """A client's session has begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def session(self) -> _commands_pb2.OpenSession:
+        """Its terms."""
+
+    def __init__(
+        self,
+        *,
+        session: _commands_pb2.OpenSession | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionOpened: _TypeAlias = SessionOpened  # noqa: Y015
+
+@_typing.final
+class SessionRenewed(_message.Message):
+    """A client has renewed its timer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionRenewed: _TypeAlias = SessionRenewed  # noqa: Y015
+
+@_typing.final
+class SessionClosed(_message.Message):
+    """A client's session has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    CANCELED_ORDERS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    canceled_orders: _builtins.int
+    """How many of its orders are cancelled."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        canceled_orders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canceled_orders", b"canceled_orders", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionClosed: _TypeAlias = SessionClosed  # noqa: Y015
+
+@_typing.final
+class SessionTimedOut(_message.Message):
+    """A client has not renewed its timer in time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    CANCELED_ORDERS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    canceled_orders: _builtins.int
+    """How many of its orders are cancelled."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        canceled_orders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canceled_orders", b"canceled_orders", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionTimedOut: _TypeAlias = SessionTimedOut  # noqa: Y015
+
+@_typing.final
+class AccountConfigured(_message.Message):
+    """An account was configured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> _commands_pb2.ConfigureAccount:
+        """What changed."""
+
+    def __init__(
+        self,
+        *,
+        change: _commands_pb2.ConfigureAccount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountConfigured: _TypeAlias = AccountConfigured  # noqa: Y015
+
+@_typing.final
+class InstrumentConfigured(_message.Message):
+    """An instrument was configured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> _commands_pb2.ConfigureInstrument:
+        """What changed."""
+
+    def __init__(
+        self,
+        *,
+        change: _commands_pb2.ConfigureInstrument | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstrumentConfigured: _TypeAlias = InstrumentConfigured  # noqa: Y015
+
+@_typing.final
+class InstrumentDelisted(_message.Message):
+    """An instrument's listing has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CANCELED_ORDERS_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    request_id: _builtins.str
+    """The request's key."""
+    canceled_orders: _builtins.int
+    """How many orders are cancelled."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        canceled_orders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canceled_orders", b"canceled_orders", "request_id", b"request_id", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstrumentDelisted: _TypeAlias = InstrumentDelisted  # noqa: Y015
+
+@_typing.final
+class FeeScheduleSet(_message.Message):
+    """A fee schedule was defined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schedule(self) -> _commands_pb2.SetFeeSchedule:
+        """The schedule."""
+
+    def __init__(
+        self,
+        *,
+        schedule: _commands_pb2.SetFeeSchedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeeScheduleSet: _TypeAlias = FeeScheduleSet  # noqa: Y015
+
+@_typing.final
+class LimitsSet(_message.Message):
+    """Limits were changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    LIMITS_VERSION_FIELD_NUMBER: _builtins.int
+    limits_version: _builtins.int
+    """The version of all limits from now on."""
+    @_builtins.property
+    def change(self) -> _commands_pb2.SetLimits:
+        """What changed."""
+
+    def __init__(
+        self,
+        *,
+        change: _commands_pb2.SetLimits | None = ...,
+        limits_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "limits_version", b"limits_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LimitsSet: _TypeAlias = LimitsSet  # noqa: Y015
+
+@_typing.final
+class KillSwitchEngaged(_message.Message):
+    """A kill switch was engaged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KILL_SWITCH_FIELD_NUMBER: _builtins.int
+    CANCELED_ORDERS_FIELD_NUMBER: _builtins.int
+    canceled_orders: _builtins.int
+    """How many orders are cancelled."""
+    @_builtins.property
+    def kill_switch(self) -> _commands_pb2.EngageKillSwitch:
+        """The switch."""
+
+    def __init__(
+        self,
+        *,
+        kill_switch: _commands_pb2.EngageKillSwitch | None = ...,
+        canceled_orders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kill_switch", b"kill_switch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canceled_orders", b"canceled_orders", "kill_switch", b"kill_switch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KillSwitchEngaged: _TypeAlias = KillSwitchEngaged  # noqa: Y015
+
+@_typing.final
+class KillSwitchReleased(_message.Message):
+    """A kill switch was released."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KILL_SWITCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def kill_switch(self) -> _commands_pb2.ReleaseKillSwitch:
+        """The switch and who approved."""
+
+    def __init__(
+        self,
+        *,
+        kill_switch: _commands_pb2.ReleaseKillSwitch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kill_switch", b"kill_switch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kill_switch", b"kill_switch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KillSwitchReleased: _TypeAlias = KillSwitchReleased  # noqa: Y015
+
+@_typing.final
+class ThrottleEngaged(_message.Message):
+    """Repeated executions have stopped an account in an instrument."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    EXECUTIONS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    symbol: _builtins.str
+    """The instrument."""
+    executions: _builtins.int
+    """Fills within the window."""
+    limit: _builtins.int
+    """The limit."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        executions: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "executions", b"executions", "limit", b"limit", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThrottleEngaged: _TypeAlias = ThrottleEngaged  # noqa: Y015
+
+@_typing.final
+class ThrottleReleased(_message.Message):
+    """The account may trade the instrument again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    symbol: _builtins.str
+    """The instrument."""
+    request_id: _builtins.str
+    """The request's key."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThrottleReleased: _TypeAlias = ThrottleReleased  # noqa: Y015
+
+@_typing.final
+class TradingSessionChanged(_message.Message):
+    """An instrument's trading session has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    TRADING_SESSION_FIELD_NUMBER: _builtins.int
+    AUCTION_PX_TICKS_FIELD_NUMBER: _builtins.int
+    AUCTION_QTY_LOTS_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    previous: _types_pb2.TradingSession.ValueType
+    """The session before."""
+    trading_session: _types_pb2.TradingSession.ValueType
+    """The session now."""
+    auction_px_ticks: _builtins.int
+    """The price of the auction in ticks; 0 when nothing was uncrossed."""
+    auction_qty_lots: _builtins.int
+    """The executable quantity of the auction, in lots."""
+    cause: _types_pb2.Cause.ValueType
+    """Who caused it."""
+    reason: _types_pb2.Reason.ValueType
+    """Why, when the venue did."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        previous: _types_pb2.TradingSession.ValueType = ...,
+        trading_session: _types_pb2.TradingSession.ValueType = ...,
+        auction_px_ticks: _builtins.int = ...,
+        auction_qty_lots: _builtins.int = ...,
+        cause: _types_pb2.Cause.ValueType = ...,
+        reason: _types_pb2.Reason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_px_ticks", b"auction_px_ticks", "auction_qty_lots", b"auction_qty_lots", "cause", b"cause", "previous", b"previous", "reason", b"reason", "symbol", b"symbol", "trading_session", b"trading_session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradingSessionChanged: _TypeAlias = TradingSessionChanged  # noqa: Y015
+
+@_typing.final
+class ReferencePriceSet(_message.Message):
+    """A reference price was set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    price_ticks: _builtins.int
+    """Price in ticks."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        price_ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price_ticks", b"price_ticks", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReferencePriceSet: _TypeAlias = ReferencePriceSet  # noqa: Y015
+
+@_typing.final
+class TimeAdvanced(_message.Message):
+    """Time has come to something that was due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPIRED_ORDERS_FIELD_NUMBER: _builtins.int
+    expired_orders: _builtins.int
+    """How many orders expire."""
+    def __init__(
+        self,
+        *,
+        expired_orders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expired_orders", b"expired_orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeAdvanced: _TypeAlias = TimeAdvanced  # noqa: Y015
 
 @_typing.final
 class CommandRefused(_message.Message):

@@ -24,9 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from ordergate.auth.v1 import auth_pb2 as ordergate_dot_auth_dot_v1_dot_auth__pb2
 from ordergate.matching.v1 import commands_pb2 as ordergate_dot_matching_dot_v1_dot_commands__pb2
+from ordergate.matching.v1 import events_pb2 as ordergate_dot_matching_dot_v1_dot_events__pb2
+from ordergate.types.v1 import types_pb2 as ordergate_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordergate/matching/v1/matching.proto\x12\x15ordergate.matching.v1\x1a\x1cordergate/auth/v1/auth.proto\x1a$ordergate/matching/v1/commands.proto\"\x1f\n\tLinkLogon\x12\x12\n\ngateway_id\x18\x01 \x01(\t\"8\n\tLinkFrame\x12\x19\n\x11\x66irst_correlation\x18\x01 \x01(\x04\x12\x10\n\x08\x63ommands\x18\x02 \x03(\x0c\"~\n\x0bLinkRequest\x12\x31\n\x05logon\x18\x01 \x01(\x0b\x32 .ordergate.matching.v1.LinkLogonH\x00\x12\x31\n\x05\x66rame\x18\x02 \x01(\x0b\x32 .ordergate.matching.v1.LinkFrameH\x00\x42\t\n\x07message\" \n\x0cLinkAccepted\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"\x94\x01\n\tLinkBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x17\n\x0f\x64urable_unix_ns\x18\x02 \x01(\x03\x12\x14\n\x0c\x63orrelations\x18\x03 \x03(\x04\x12\x14\n\x0c\x63ommand_seqs\x18\x04 \x03(\x04\x12\x32\n\x07replays\x18\x05 \x03(\x0b\x32!.ordergate.matching.v1.LinkReplay\"0\n\nLinkReplay\x12\x13\n\x0b\x63orrelation\x18\x01 \x01(\x04\x12\r\n\x05\x65vent\x18\x02 \x01(\x0c\"\xcf\x01\n\x0cLinkResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32#.ordergate.matching.v1.LinkAcceptedH\x00\x12\x31\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32 .ordergate.matching.v1.LinkBatchH\x00\x12\x39\n\theartbeat\x18\x04 \x01(\x0b\x32$.ordergate.matching.v1.LinkHeartbeatH\x00\x42\t\n\x07message\"!\n\rLinkHeartbeat\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"b\n\x13StreamEventsRequest\x12\x10\n\x08\x66ollower\x18\x01 \x01(\t\x12\x14\n\x0cresume_after\x18\x02 \x01(\x04\x12\x11\n\tuntil_seq\x18\x03 \x01(\x04\x12\x10\n\x08\x61\x63\x63ounts\x18\x04 \x03(\t\"f\n\x14StreamEventsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x10\n\x08prev_seq\x18\x03 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x04 \x03(\x0c\x12\x10\n\x08last_seq\x18\x05 \x01(\x04\":\n\nOrderState\x12\x12\n\nlast_event\x18\x01 \x01(\x0c\x12\x18\n\x10\x61\x63\x63\x65pted_unix_ns\x18\x02 \x01(\x03\"J\n\x12LookupOrderRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x11\n\tcl_ord_id\x18\x03 \x01(\t\"G\n\x13LookupOrderResponse\x12\x30\n\x05order\x18\x01 \x01(\x0b\x32!.ordergate.matching.v1.OrderState\"o\n\x11ScanOrdersRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12\r\n\x05limit\x18\x04 \x01(\r\x12\x17\n\x0f\x62\x65\x66ore_order_id\x18\x05 \x01(\x04\"U\n\x12ScanOrdersResponse\x12\x31\n\x06orders\x18\x01 \x03(\x0b\x32!.ordergate.matching.v1.OrderState\x12\x0c\n\x04more\x18\x02 \x01(\x08\"$\n\x11GetAccountRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"\xb4\x01\n\x12GetAccountResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12.\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32 .ordergate.matching.v1.CashState\x12\x37\n\tpositions\x18\x03 \x03(\x0b\x32$.ordergate.matching.v1.PositionState\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\"E\n\tCashState\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x12\n\ncash_micro\x18\x02 \x01(\x03\x12\x12\n\nheld_micro\x18\x03 \x01(\x03\"y\n\rPositionState\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08qty_lots\x18\x02 \x01(\x03\x12\x11\n\theld_lots\x18\x03 \x01(\x03\x12\x17\n\x0f\x63ost_ticks_lots\x18\x04 \x01(\x03\x12\x1a\n\x12realized_pnl_micro\x18\x05 \x01(\x03\"\x18\n\x16ListInstrumentsRequest\"h\n\x17ListInstrumentsResponse\x12:\n\x0binstruments\x18\x01 \x03(\x0b\x32%.ordergate.matching.v1.ListInstrument\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x32\x9f\x05\n\x0fMatchingService\x12[\n\x04Link\x12\".ordergate.matching.v1.LinkRequest\x1a#.ordergate.matching.v1.LinkResponse\"\x06\xda\xe2\x18\x02\x08\x03(\x01\x30\x01\x12q\n\x0cStreamEvents\x12*.ordergate.matching.v1.StreamEventsRequest\x1a+.ordergate.matching.v1.StreamEventsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x30\x01\x12l\n\x0bLookupOrder\x12).ordergate.matching.v1.LookupOrderRequest\x1a*.ordergate.matching.v1.LookupOrderResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nScanOrders\x12(.ordergate.matching.v1.ScanOrdersRequest\x1a).ordergate.matching.v1.ScanOrdersResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nGetAccount\x12(.ordergate.matching.v1.GetAccountRequest\x1a).ordergate.matching.v1.GetAccountResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12x\n\x0fListInstruments\x12-.ordergate.matching.v1.ListInstrumentsRequest\x1a..ordergate.matching.v1.ListInstrumentsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordergate/matching/v1/matching.proto\x12\x15ordergate.matching.v1\x1a\x1cordergate/auth/v1/auth.proto\x1a$ordergate/matching/v1/commands.proto\x1a\"ordergate/matching/v1/events.proto\x1a\x1eordergate/types/v1/types.proto\"\x1f\n\tLinkLogon\x12\x12\n\ngateway_id\x18\x01 \x01(\t\"8\n\tLinkFrame\x12\x19\n\x11\x66irst_correlation\x18\x01 \x01(\x04\x12\x10\n\x08\x63ommands\x18\x02 \x03(\x0c\"~\n\x0bLinkRequest\x12\x31\n\x05logon\x18\x01 \x01(\x0b\x32 .ordergate.matching.v1.LinkLogonH\x00\x12\x31\n\x05\x66rame\x18\x02 \x01(\x0b\x32 .ordergate.matching.v1.LinkFrameH\x00\x42\t\n\x07message\" \n\x0cLinkAccepted\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"\x94\x01\n\tLinkBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x17\n\x0f\x64urable_unix_ns\x18\x02 \x01(\x03\x12\x14\n\x0c\x63orrelations\x18\x03 \x03(\x04\x12\x14\n\x0c\x63ommand_seqs\x18\x04 \x03(\x04\x12\x32\n\x07replays\x18\x05 \x03(\x0b\x32!.ordergate.matching.v1.LinkReplay\"0\n\nLinkReplay\x12\x13\n\x0b\x63orrelation\x18\x01 \x01(\x04\x12\r\n\x05\x65vent\x18\x02 \x01(\x0c\"\xcf\x01\n\x0cLinkResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32#.ordergate.matching.v1.LinkAcceptedH\x00\x12\x31\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32 .ordergate.matching.v1.LinkBatchH\x00\x12\x39\n\theartbeat\x18\x04 \x01(\x0b\x32$.ordergate.matching.v1.LinkHeartbeatH\x00\x42\t\n\x07message\"!\n\rLinkHeartbeat\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"b\n\x13StreamEventsRequest\x12\x10\n\x08\x66ollower\x18\x01 \x01(\t\x12\x14\n\x0cresume_after\x18\x02 \x01(\x04\x12\x11\n\tuntil_seq\x18\x03 \x01(\x04\x12\x10\n\x08\x61\x63\x63ounts\x18\x04 \x03(\t\"f\n\x14StreamEventsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x10\n\x08prev_seq\x18\x03 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x04 \x03(\x0c\x12\x10\n\x08last_seq\x18\x05 \x01(\x04\":\n\nOrderState\x12\x12\n\nlast_event\x18\x01 \x01(\x0c\x12\x18\n\x10\x61\x63\x63\x65pted_unix_ns\x18\x02 \x01(\x03\"J\n\x12LookupOrderRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x11\n\tcl_ord_id\x18\x03 \x01(\t\"G\n\x13LookupOrderResponse\x12\x30\n\x05order\x18\x01 \x01(\x0b\x32!.ordergate.matching.v1.OrderState\"o\n\x11ScanOrdersRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12\r\n\x05limit\x18\x04 \x01(\r\x12\x17\n\x0f\x62\x65\x66ore_order_id\x18\x05 \x01(\x04\"U\n\x12ScanOrdersResponse\x12\x31\n\x06orders\x18\x01 \x03(\x0b\x32!.ordergate.matching.v1.OrderState\x12\x0c\n\x04more\x18\x02 \x01(\x08\"$\n\x11GetAccountRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"\xb4\x01\n\x12GetAccountResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12.\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32 .ordergate.matching.v1.CashState\x12\x37\n\tpositions\x18\x03 \x03(\x0b\x32$.ordergate.matching.v1.PositionState\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\"o\n\tCashState\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x12\n\ncash_micro\x18\x02 \x01(\x03\x12\x12\n\nheld_micro\x18\x03 \x01(\x03\x12\x14\n\x0cmargin_micro\x18\x04 \x01(\x03\x12\x12\n\nfees_micro\x18\x05 \x01(\x03\"\xab\x01\n\rPositionState\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08qty_lots\x18\x02 \x01(\x03\x12\x11\n\theld_lots\x18\x03 \x01(\x03\x12\x17\n\x0f\x63ost_ticks_lots\x18\x04 \x01(\x03\x12\x1a\n\x12realized_pnl_micro\x18\x05 \x01(\x03\x12\x1c\n\x14unrealized_pnl_micro\x18\x06 \x01(\x03\x12\x12\n\nmark_ticks\x18\x07 \x01(\x03\"$\n\x11\x43heckOrderRequest\x12\x0f\n\x07\x63ommand\x18\x01 \x01(\x0c\"\xc5\x01\n\x12\x43heckOrderResponse\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.ordergate.types.v1.Reason\x12/\n\texec_type\x18\x02 \x01(\x0e\x32\x1c.ordergate.types.v1.ExecType\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x30\n\x04risk\x18\x04 \x01(\x0b\x32\".ordergate.matching.v1.RiskNumbers\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\"\x18\n\x16ListInstrumentsRequest\"h\n\x17ListInstrumentsResponse\x12:\n\x0binstruments\x18\x01 \x03(\x0b\x32%.ordergate.matching.v1.ListInstrument\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x32\x8a\x06\n\x0fMatchingService\x12[\n\x04Link\x12\".ordergate.matching.v1.LinkRequest\x1a#.ordergate.matching.v1.LinkResponse\"\x06\xda\xe2\x18\x02\x08\x03(\x01\x30\x01\x12q\n\x0cStreamEvents\x12*.ordergate.matching.v1.StreamEventsRequest\x1a+.ordergate.matching.v1.StreamEventsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x30\x01\x12l\n\x0bLookupOrder\x12).ordergate.matching.v1.LookupOrderRequest\x1a*.ordergate.matching.v1.LookupOrderResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nScanOrders\x12(.ordergate.matching.v1.ScanOrdersRequest\x1a).ordergate.matching.v1.ScanOrdersResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nGetAccount\x12(.ordergate.matching.v1.GetAccountRequest\x1a).ordergate.matching.v1.GetAccountResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nCheckOrder\x12(.ordergate.matching.v1.CheckOrderRequest\x1a).ordergate.matching.v1.CheckOrderResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12x\n\x0fListInstruments\x12-.ordergate.matching.v1.ListInstrumentsRequest\x1a..ordergate.matching.v1.ListInstrumentsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,50 +45,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MATCHINGSERVICE'].methods_by_name['ScanOrders']._serialized_options = b'\332\342\030\002\010\003'
   _globals['_MATCHINGSERVICE'].methods_by_name['GetAccount']._loaded_options = None
   _globals['_MATCHINGSERVICE'].methods_by_name['GetAccount']._serialized_options = b'\332\342\030\002\010\003'
+  _globals['_MATCHINGSERVICE'].methods_by_name['CheckOrder']._loaded_options = None
+  _globals['_MATCHINGSERVICE'].methods_by_name['CheckOrder']._serialized_options = b'\332\342\030\002\010\003'
   _globals['_MATCHINGSERVICE'].methods_by_name['ListInstruments']._loaded_options = None
   _globals['_MATCHINGSERVICE'].methods_by_name['ListInstruments']._serialized_options = b'\332\342\030\002\010\003'
-  _globals['_LINKLOGON']._serialized_start=131
-  _globals['_LINKLOGON']._serialized_end=162
-  _globals['_LINKFRAME']._serialized_start=164
-  _globals['_LINKFRAME']._serialized_end=220
-  _globals['_LINKREQUEST']._serialized_start=222
-  _globals['_LINKREQUEST']._serialized_end=348
-  _globals['_LINKACCEPTED']._serialized_start=350
-  _globals['_LINKACCEPTED']._serialized_end=382
-  _globals['_LINKBATCH']._serialized_start=385
-  _globals['_LINKBATCH']._serialized_end=533
-  _globals['_LINKREPLAY']._serialized_start=535
-  _globals['_LINKREPLAY']._serialized_end=583
-  _globals['_LINKRESPONSE']._serialized_start=586
-  _globals['_LINKRESPONSE']._serialized_end=793
-  _globals['_LINKHEARTBEAT']._serialized_start=795
-  _globals['_LINKHEARTBEAT']._serialized_end=828
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=830
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=928
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=930
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=1032
-  _globals['_ORDERSTATE']._serialized_start=1034
-  _globals['_ORDERSTATE']._serialized_end=1092
-  _globals['_LOOKUPORDERREQUEST']._serialized_start=1094
-  _globals['_LOOKUPORDERREQUEST']._serialized_end=1168
-  _globals['_LOOKUPORDERRESPONSE']._serialized_start=1170
-  _globals['_LOOKUPORDERRESPONSE']._serialized_end=1241
-  _globals['_SCANORDERSREQUEST']._serialized_start=1243
-  _globals['_SCANORDERSREQUEST']._serialized_end=1354
-  _globals['_SCANORDERSRESPONSE']._serialized_start=1356
-  _globals['_SCANORDERSRESPONSE']._serialized_end=1441
-  _globals['_GETACCOUNTREQUEST']._serialized_start=1443
-  _globals['_GETACCOUNTREQUEST']._serialized_end=1479
-  _globals['_GETACCOUNTRESPONSE']._serialized_start=1482
-  _globals['_GETACCOUNTRESPONSE']._serialized_end=1662
-  _globals['_CASHSTATE']._serialized_start=1664
-  _globals['_CASHSTATE']._serialized_end=1733
-  _globals['_POSITIONSTATE']._serialized_start=1735
-  _globals['_POSITIONSTATE']._serialized_end=1856
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=1858
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=1882
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=1884
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=1988
-  _globals['_MATCHINGSERVICE']._serialized_start=1991
-  _globals['_MATCHINGSERVICE']._serialized_end=2662
+  _globals['_LINKLOGON']._serialized_start=199
+  _globals['_LINKLOGON']._serialized_end=230
+  _globals['_LINKFRAME']._serialized_start=232
+  _globals['_LINKFRAME']._serialized_end=288
+  _globals['_LINKREQUEST']._serialized_start=290
+  _globals['_LINKREQUEST']._serialized_end=416
+  _globals['_LINKACCEPTED']._serialized_start=418
+  _globals['_LINKACCEPTED']._serialized_end=450
+  _globals['_LINKBATCH']._serialized_start=453
+  _globals['_LINKBATCH']._serialized_end=601
+  _globals['_LINKREPLAY']._serialized_start=603
+  _globals['_LINKREPLAY']._serialized_end=651
+  _globals['_LINKRESPONSE']._serialized_start=654
+  _globals['_LINKRESPONSE']._serialized_end=861
+  _globals['_LINKHEARTBEAT']._serialized_start=863
+  _globals['_LINKHEARTBEAT']._serialized_end=896
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=898
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=996
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=998
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=1100
+  _globals['_ORDERSTATE']._serialized_start=1102
+  _globals['_ORDERSTATE']._serialized_end=1160
+  _globals['_LOOKUPORDERREQUEST']._serialized_start=1162
+  _globals['_LOOKUPORDERREQUEST']._serialized_end=1236
+  _globals['_LOOKUPORDERRESPONSE']._serialized_start=1238
+  _globals['_LOOKUPORDERRESPONSE']._serialized_end=1309
+  _globals['_SCANORDERSREQUEST']._serialized_start=1311
+  _globals['_SCANORDERSREQUEST']._serialized_end=1422
+  _globals['_SCANORDERSRESPONSE']._serialized_start=1424
+  _globals['_SCANORDERSRESPONSE']._serialized_end=1509
+  _globals['_GETACCOUNTREQUEST']._serialized_start=1511
+  _globals['_GETACCOUNTREQUEST']._serialized_end=1547
+  _globals['_GETACCOUNTRESPONSE']._serialized_start=1550
+  _globals['_GETACCOUNTRESPONSE']._serialized_end=1730
+  _globals['_CASHSTATE']._serialized_start=1732
+  _globals['_CASHSTATE']._serialized_end=1843
+  _globals['_POSITIONSTATE']._serialized_start=1846
+  _globals['_POSITIONSTATE']._serialized_end=2017
+  _globals['_CHECKORDERREQUEST']._serialized_start=2019
+  _globals['_CHECKORDERREQUEST']._serialized_end=2055
+  _globals['_CHECKORDERRESPONSE']._serialized_start=2058
+  _globals['_CHECKORDERRESPONSE']._serialized_end=2255
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=2257
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=2281
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=2283
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=2387
+  _globals['_MATCHINGSERVICE']._serialized_start=2390
+  _globals['_MATCHINGSERVICE']._serialized_end=3168
 # @@protoc_insertion_point(module_scope)

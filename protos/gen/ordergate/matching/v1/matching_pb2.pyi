@@ -8,6 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from ordergate.matching.v1 import commands_pb2 as _commands_pb2
+from ordergate.matching.v1 import events_pb2 as _events_pb2
+from ordergate.types.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -554,22 +556,30 @@ class CashState(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     CASH_MICRO_FIELD_NUMBER: _builtins.int
     HELD_MICRO_FIELD_NUMBER: _builtins.int
+    MARGIN_MICRO_FIELD_NUMBER: _builtins.int
+    FEES_MICRO_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """Currency."""
     cash_micro: _builtins.int
     """Owned, in units of 10^-6."""
     held_micro: _builtins.int
     """Held by open orders, in units of 10^-6."""
+    margin_micro: _builtins.int
+    """Margin of short positions, in units of 10^-6."""
+    fees_micro: _builtins.int
+    """Fees paid less rebates since the account was opened, in units of 10^-6."""
     def __init__(
         self,
         *,
         currency: _builtins.str = ...,
         cash_micro: _builtins.int = ...,
         held_micro: _builtins.int = ...,
+        margin_micro: _builtins.int = ...,
+        fees_micro: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cash_micro", b"cash_micro", "currency", b"currency", "held_micro", b"held_micro"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cash_micro", b"cash_micro", "currency", b"currency", "fees_micro", b"fees_micro", "held_micro", b"held_micro", "margin_micro", b"margin_micro"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -586,16 +596,22 @@ class PositionState(_message.Message):
     HELD_LOTS_FIELD_NUMBER: _builtins.int
     COST_TICKS_LOTS_FIELD_NUMBER: _builtins.int
     REALIZED_PNL_MICRO_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_MICRO_FIELD_NUMBER: _builtins.int
+    MARK_TICKS_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The instrument."""
     qty_lots: _builtins.int
-    """Lots held."""
+    """Lots held; negative when short."""
     held_lots: _builtins.int
     """Lots held by open sell orders."""
     cost_ticks_lots: _builtins.int
-    """Cost of what is held: the sum of price in ticks times lots."""
+    """Cost of what is held: the sum of price in ticks times lots; negative when short."""
     realized_pnl_micro: _builtins.int
     """Realised profit or loss, in units of 10^-6 of the settlement currency."""
+    unrealized_pnl_micro: _builtins.int
+    """Unrealised profit or loss against the mark, in units of 10^-6."""
+    mark_ticks: _builtins.int
+    """The mark in ticks: the reference price, else the last trade; 0 for none."""
     def __init__(
         self,
         *,
@@ -604,14 +620,78 @@ class PositionState(_message.Message):
         held_lots: _builtins.int = ...,
         cost_ticks_lots: _builtins.int = ...,
         realized_pnl_micro: _builtins.int = ...,
+        unrealized_pnl_micro: _builtins.int = ...,
+        mark_ticks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_ticks_lots", b"cost_ticks_lots", "held_lots", b"held_lots", "qty_lots", b"qty_lots", "realized_pnl_micro", b"realized_pnl_micro", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_ticks_lots", b"cost_ticks_lots", "held_lots", b"held_lots", "mark_ticks", b"mark_ticks", "qty_lots", b"qty_lots", "realized_pnl_micro", b"realized_pnl_micro", "symbol", b"symbol", "unrealized_pnl_micro", b"unrealized_pnl_micro"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PositionState: _TypeAlias = PositionState  # noqa: Y015
+
+@_typing.final
+class CheckOrderRequest(_message.Message):
+    """Request of CheckOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_FIELD_NUMBER: _builtins.int
+    command: _builtins.bytes
+    """The bytes of a Command that places an order."""
+    def __init__(
+        self,
+        *,
+        command: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckOrderRequest: _TypeAlias = CheckOrderRequest  # noqa: Y015
+
+@_typing.final
+class CheckOrderResponse(_message.Message):
+    """Response of CheckOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    EXEC_TYPE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    reason: _types_pb2.Reason.ValueType
+    """Unspecified when the order would be accepted."""
+    exec_type: _types_pb2.ExecType.ValueType
+    """DENIED or REJECTED when it would not."""
+    field: _builtins.str
+    """The field at fault."""
+    as_of_seq: _builtins.int
+    """The state is as of this event."""
+    @_builtins.property
+    def risk(self) -> _events_pb2.RiskNumbers:
+        """The numbers of a denial."""
+
+    def __init__(
+        self,
+        *,
+        reason: _types_pb2.Reason.ValueType = ...,
+        exec_type: _types_pb2.ExecType.ValueType = ...,
+        field: _builtins.str = ...,
+        risk: _events_pb2.RiskNumbers | None = ...,
+        as_of_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["risk", b"risk"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "exec_type", b"exec_type", "field", b"field", "reason", b"reason", "risk", b"risk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckOrderResponse: _TypeAlias = CheckOrderResponse  # noqa: Y015
 
 @_typing.final
 class ListInstrumentsRequest(_message.Message):

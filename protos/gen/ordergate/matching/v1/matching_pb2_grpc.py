@@ -60,6 +60,11 @@ class MatchingServiceStub(object):
                 request_serializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.GetAccountRequest.SerializeToString,
                 response_deserializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.GetAccountResponse.FromString,
                 _registered_method=True)
+        self.CheckOrder = channel.unary_unary(
+                '/ordergate.matching.v1.MatchingService/CheckOrder',
+                request_serializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.CheckOrderRequest.SerializeToString,
+                response_deserializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.CheckOrderResponse.FromString,
+                _registered_method=True)
         self.ListInstruments = channel.unary_unary(
                 '/ordergate.matching.v1.MatchingService/ListInstruments',
                 request_serializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.ListInstrumentsRequest.SerializeToString,
@@ -107,6 +112,13 @@ class MatchingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckOrder(self, request, context):
+        """What the venue would say to a new order now, without placing it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListInstruments(self, request, context):
         """The listed instruments.
         """
@@ -141,6 +153,11 @@ def add_MatchingServiceServicer_to_server(servicer, server):
                     servicer.GetAccount,
                     request_deserializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.GetAccountRequest.FromString,
                     response_serializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.GetAccountResponse.SerializeToString,
+            ),
+            'CheckOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckOrder,
+                    request_deserializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.CheckOrderRequest.FromString,
+                    response_serializer=ordergate_dot_matching_dot_v1_dot_matching__pb2.CheckOrderResponse.SerializeToString,
             ),
             'ListInstruments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstruments,
@@ -284,6 +301,33 @@ class MatchingService(object):
             '/ordergate.matching.v1.MatchingService/GetAccount',
             ordergate_dot_matching_dot_v1_dot_matching__pb2.GetAccountRequest.SerializeToString,
             ordergate_dot_matching_dot_v1_dot_matching__pb2.GetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.matching.v1.MatchingService/CheckOrder',
+            ordergate_dot_matching_dot_v1_dot_matching__pb2.CheckOrderRequest.SerializeToString,
+            ordergate_dot_matching_dot_v1_dot_matching__pb2.CheckOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

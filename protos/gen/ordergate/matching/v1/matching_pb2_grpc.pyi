@@ -45,6 +45,8 @@ class MatchingServiceStub:
     """A page of an account's orders, newest first."""
     GetAccount: _grpc.UnaryUnaryMultiCallable[_matching_pb2.GetAccountRequest, _matching_pb2.GetAccountResponse]
     """The ledger of an account."""
+    CheckOrder: _grpc.UnaryUnaryMultiCallable[_matching_pb2.CheckOrderRequest, _matching_pb2.CheckOrderResponse]
+    """What the venue would say to a new order now, without placing it."""
     ListInstruments: _grpc.UnaryUnaryMultiCallable[_matching_pb2.ListInstrumentsRequest, _matching_pb2.ListInstrumentsResponse]
     """The listed instruments."""
 
@@ -65,6 +67,8 @@ class MatchingServiceAsyncStub(MatchingServiceStub):
     """A page of an account's orders, newest first."""
     GetAccount: _aio.UnaryUnaryMultiCallable[_matching_pb2.GetAccountRequest, _matching_pb2.GetAccountResponse]  # type: ignore[assignment]
     """The ledger of an account."""
+    CheckOrder: _aio.UnaryUnaryMultiCallable[_matching_pb2.CheckOrderRequest, _matching_pb2.CheckOrderResponse]  # type: ignore[assignment]
+    """What the venue would say to a new order now, without placing it."""
     ListInstruments: _aio.UnaryUnaryMultiCallable[_matching_pb2.ListInstrumentsRequest, _matching_pb2.ListInstrumentsResponse]  # type: ignore[assignment]
     """The listed instruments."""
 
@@ -112,6 +116,14 @@ class MatchingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_matching_pb2.GetAccountResponse, _abc.Awaitable[_matching_pb2.GetAccountResponse]]:
         """The ledger of an account."""
+
+    @_abc_1.abstractmethod
+    def CheckOrder(
+        self,
+        request: _matching_pb2.CheckOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matching_pb2.CheckOrderResponse, _abc.Awaitable[_matching_pb2.CheckOrderResponse]]:
+        """What the venue would say to a new order now, without placing it."""
 
     @_abc_1.abstractmethod
     def ListInstruments(

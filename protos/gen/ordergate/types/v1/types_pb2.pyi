@@ -348,6 +348,8 @@ class _LiquidityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Liquidity.V
     """The order rested in the book, 851=1."""
     LIQUIDITY_TAKER: _Liquidity.ValueType  # 2
     """The order came in and took (the aggressor), 851=2."""
+    LIQUIDITY_AUCTION: _Liquidity.ValueType  # 3
+    """The fill is of an auction, 851=4."""
 
 class Liquidity(_Liquidity, metaclass=_LiquidityEnumTypeWrapper):
     """The liquidity side of a fill, FIX tag 851 (LastLiquidityInd)."""
@@ -358,7 +360,81 @@ LIQUIDITY_MAKER: Liquidity.ValueType  # 1
 """The order rested in the book, 851=1."""
 LIQUIDITY_TAKER: Liquidity.ValueType  # 2
 """The order came in and took (the aggressor), 851=2."""
+LIQUIDITY_AUCTION: Liquidity.ValueType  # 3
+"""The fill is of an auction, 851=4."""
 Global___Liquidity: _TypeAlias = Liquidity  # noqa: Y015
+
+class _TradingSession:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TradingSessionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TradingSession.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRADING_SESSION_UNSPECIFIED: _TradingSession.ValueType  # 0
+    """Not given. Treated as CONTINUOUS where an instrument is listed."""
+    TRADING_SESSION_CLOSED: _TradingSession.ValueType  # 1
+    """No orders are taken; cancels are."""
+    TRADING_SESSION_PRE_OPEN: _TradingSession.ValueType  # 2
+    """Orders gather, nothing trades."""
+    TRADING_SESSION_OPENING_AUCTION: _TradingSession.ValueType  # 3
+    """Orders gather for the opening price."""
+    TRADING_SESSION_CONTINUOUS: _TradingSession.ValueType  # 4
+    """Orders trade as they come."""
+    TRADING_SESSION_HALTED: _TradingSession.ValueType  # 5
+    """Stopped by an operator or a price band; only cancels are taken."""
+    TRADING_SESSION_CLOSING_AUCTION: _TradingSession.ValueType  # 6
+    """Orders gather for the closing price."""
+
+class TradingSession(_TradingSession, metaclass=_TradingSessionEnumTypeWrapper):
+    """Phase of an instrument's trading day, FIX tag 336 (TradingSessionID) and 340."""
+
+TRADING_SESSION_UNSPECIFIED: TradingSession.ValueType  # 0
+"""Not given. Treated as CONTINUOUS where an instrument is listed."""
+TRADING_SESSION_CLOSED: TradingSession.ValueType  # 1
+"""No orders are taken; cancels are."""
+TRADING_SESSION_PRE_OPEN: TradingSession.ValueType  # 2
+"""Orders gather, nothing trades."""
+TRADING_SESSION_OPENING_AUCTION: TradingSession.ValueType  # 3
+"""Orders gather for the opening price."""
+TRADING_SESSION_CONTINUOUS: TradingSession.ValueType  # 4
+"""Orders trade as they come."""
+TRADING_SESSION_HALTED: TradingSession.ValueType  # 5
+"""Stopped by an operator or a price band; only cancels are taken."""
+TRADING_SESSION_CLOSING_AUCTION: TradingSession.ValueType  # 6
+"""Orders gather for the closing price."""
+Global___TradingSession: _TypeAlias = TradingSession  # noqa: Y015
+
+class _KillSwitchScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KillSwitchScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KillSwitchScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KILL_SWITCH_SCOPE_UNSPECIFIED: _KillSwitchScope.ValueType  # 0
+    """Not given. Never valid in a request."""
+    KILL_SWITCH_SCOPE_FIRM: _KillSwitchScope.ValueType  # 1
+    """Everything."""
+    KILL_SWITCH_SCOPE_ACCOUNT: _KillSwitchScope.ValueType  # 2
+    """One account."""
+    KILL_SWITCH_SCOPE_SYMBOL: _KillSwitchScope.ValueType  # 3
+    """One instrument."""
+    KILL_SWITCH_SCOPE_SESSION: _KillSwitchScope.ValueType  # 4
+    """One client session."""
+
+class KillSwitchScope(_KillSwitchScope, metaclass=_KillSwitchScopeEnumTypeWrapper):
+    """What a kill switch stops."""
+
+KILL_SWITCH_SCOPE_UNSPECIFIED: KillSwitchScope.ValueType  # 0
+"""Not given. Never valid in a request."""
+KILL_SWITCH_SCOPE_FIRM: KillSwitchScope.ValueType  # 1
+"""Everything."""
+KILL_SWITCH_SCOPE_ACCOUNT: KillSwitchScope.ValueType  # 2
+"""One account."""
+KILL_SWITCH_SCOPE_SYMBOL: KillSwitchScope.ValueType  # 3
+"""One instrument."""
+KILL_SWITCH_SCOPE_SESSION: KillSwitchScope.ValueType  # 4
+"""One client session."""
+Global___KillSwitchScope: _TypeAlias = KillSwitchScope  # noqa: Y015
 
 class _AssetClass:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -556,6 +632,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """A kill switch is engaged."""
     REASON_ACCOUNT_UNKNOWN: _Reason.ValueType  # 414
     """No such account."""
+    REASON_REFERENCE_STALE: _Reason.ValueType  # 415
+    """The reference price that the price collar needs is missing or too old."""
     REASON_CL_ORD_ID_CONFLICT: _Reason.ValueType  # 500
     """The key was used before, with a different request; the field that differs is named."""
     REASON_ORDER_UNKNOWN: _Reason.ValueType  # 501
@@ -582,6 +660,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The instrument or the account exists already, with other terms."""
     REASON_NOTHING_TO_REPLACE: _Reason.ValueType  # 512
     """A replace that changes nothing."""
+    REASON_DELISTED: _Reason.ValueType  # 513
+    """The instrument is no longer listed."""
+    REASON_CONTINGENCY: _Reason.ValueType  # 514
+    """An order that this one is tied to has traded, was triggered or has ended."""
+    REASON_PRICE_BAND: _Reason.ValueType  # 515
+    """The next trade would be outside the instrument's price band."""
     REASON_MATCHING_UNAVAILABLE: _Reason.ValueType  # 600
     """The matching engine cannot be reached at the moment."""
     REASON_OUTCOME_UNKNOWN: _Reason.ValueType  # 601
@@ -685,6 +769,8 @@ REASON_KILL_SWITCH: Reason.ValueType  # 413
 """A kill switch is engaged."""
 REASON_ACCOUNT_UNKNOWN: Reason.ValueType  # 414
 """No such account."""
+REASON_REFERENCE_STALE: Reason.ValueType  # 415
+"""The reference price that the price collar needs is missing or too old."""
 REASON_CL_ORD_ID_CONFLICT: Reason.ValueType  # 500
 """The key was used before, with a different request; the field that differs is named."""
 REASON_ORDER_UNKNOWN: Reason.ValueType  # 501
@@ -711,6 +797,12 @@ REASON_ALREADY_EXISTS: Reason.ValueType  # 511
 """The instrument or the account exists already, with other terms."""
 REASON_NOTHING_TO_REPLACE: Reason.ValueType  # 512
 """A replace that changes nothing."""
+REASON_DELISTED: Reason.ValueType  # 513
+"""The instrument is no longer listed."""
+REASON_CONTINGENCY: Reason.ValueType  # 514
+"""An order that this one is tied to has traded, was triggered or has ended."""
+REASON_PRICE_BAND: Reason.ValueType  # 515
+"""The next trade would be outside the instrument's price band."""
 REASON_MATCHING_UNAVAILABLE: Reason.ValueType  # 600
 """The matching engine cannot be reached at the moment."""
 REASON_OUTCOME_UNKNOWN: Reason.ValueType  # 601
