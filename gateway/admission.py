@@ -6,7 +6,6 @@ left to the core.
 """
 
 import re
-from itertools import product
 from typing import Any
 
 from ordergate.matching.v1 import commands_pb2 as wire
@@ -15,6 +14,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway.encoding import Envelope
+from gateway.shape import PLAIN_KINDS, PRICED, Kind, extras, is_plain
 from runtime.errors import Refused
 from runtime.instruments import Instrument, Instruments, parse_positive_nano
 
@@ -23,14 +23,7 @@ ORDER_ID = re.compile(r"[1-9][0-9]{0,18}")
 LABEL = re.compile(r"[\x21-\x7e]{0,36}")
 ORDER_ID_MAX = 2**63 - 1
 NANO_MAX = 2**63 - 1
-
-SIDES = frozenset({types.SIDE_BUY, types.SIDE_SELL, types.SIDE_SELL_SHORT})
-ORD_TYPES = frozenset({types.ORD_TYPE_MARKET, types.ORD_TYPE_LIMIT})
-TIMES_IN_FORCE = frozenset({types.TIME_IN_FORCE_DAY, types.TIME_IN_FORCE_GTC, types.TIME_IN_FORCE_IOC})
-PREVENTIONS = frozenset({types.SELF_TRADE_PREVENTION_CANCEL_NEWEST})
-SERVED = frozenset(product(SIDES, ORD_TYPES, TIMES_IN_FORCE, PREVENTIONS))
-NOT_SERVED_TEXTS = ("stop_px", "display_qty", "min_qty")
-NOT_SERVED_MESSAGES = ("trail", "expire_time", "contingency")
+REPLACEABLE = ("qty", "price", "stop_px", "display_qty")
 
 
 class Admission:
@@ -55,12 +48,13 @@ class Admission:
         side, ord_type = order.side, order.ord_type
         time_in_force = order.time_in_force or types.TIME_IN_FORCE_DAY
         prevention = order.self_trade_prevention or types.SELF_TRADE_PREVENTION_CANCEL_NEWEST
-        if (side, ord_type, time_in_force, prevention) not in SERVED:
-            _one_of(side, SIDES, types.Side, "side")
-            _one_of(ord_type, ORD_TYPES, types.OrdType, "ord_type")
-            _one_of(time_in_force, TIMES_IN_FORCE, types.TimeInForce, "time_in_force")
-            _one_of(prevention, PREVENTIONS, types.SelfTradePrevention, "self_trade_prevention")
-        _check_served(order)
+        plain = (side, ord_type, time_in_force, prevention) in PLAIN_KINDS
+        if not plain:
+            _check_kind(Kind(side, ord_type, time_in_force, prevention))
+        qty_lots = instrument.lots(order.qty, "qty")
+        more = b""
+        if not (plain and is_plain(order)):
+            more = _extras(order, Kind(side, ord_type, time_in_force, prevention), qty_lots, instrument)
         return envelope.new_order(
             received_unix_ns,
             order.account,
@@ -69,11 +63,12 @@ class Admission:
             side,
             ord_type,
             time_in_force,
-            instrument.lots(order.qty, "qty"),
+            qty_lots,
             _price(order, instrument),
             prevention,
             _label(order.decision_maker, "decision_maker"),
             _label(order.strategy_id, "strategy_id"),
+            more,
         )
 
     def replace_order(self, request: entry.ReplaceOrderRequest, envelope: Envelope, received_unix_ns: int) -> bytes:
@@ -83,11 +78,9 @@ class Admission:
             Refused: SHAPE reasons, with the field.
         """
         check_key(request.cl_ord_id, "cl_ord_id")
-        for field in ("stop_px", "display_qty"):
-            if getattr(request, field):
-                raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
-        if not request.qty and not request.price:
-            raise Refused(types.REASON_NOTHING_TO_REPLACE, "neither qty nor price is given", field="qty")
+        if not any(getattr(request, field) for field in REPLACEABLE):
+            text = f"none of {', '.join(REPLACEABLE)} is given"
+            raise Refused(types.REASON_NOTHING_TO_REPLACE, text, field="qty")
         body = wire.ReplaceOrder(
             account=request.account,
             cl_ord_id=request.cl_ord_id,
@@ -95,6 +88,8 @@ class Admission:
             orig_cl_ord_id=_reference(request),
             qty_nano=_nano(request.qty, "qty"),
             price_nano=_nano(request.price, "price"),
+            stop_px_nano=_nano(request.stop_px, "stop_px"),
+            display_qty_nano=_nano(request.display_qty, "display_qty"),
         )
         return _command(envelope, received_unix_ns, replace_order=body)
 
@@ -175,32 +170,31 @@ def _label(text: str, field: str) -> str:
     return text
 
 
-def _one_of(value: int, served: frozenset[Any], enum: Any, field: str) -> None:
-    if value in served:
-        return
-    if not value:
-        raise Refused(types.REASON_FIELD_MISSING, f"{field} is missing", field=field)
-    if value in enum.values():
-        raise Refused(types.REASON_NOT_SUPPORTED, f"{field} {enum.Name(value)} is not served", field=field)
-    raise Refused(types.REASON_ENUM_UNKNOWN, f"{field} {value} is not known", field=field)
+def _check_kind(kind: Kind) -> None:
+    """Makes sure that every enum has a value of the contract.
+
+    Raises:
+        Refused: one is missing, or has a value that this version does not know.
+    """
+    enums = (types.Side, types.OrdType, types.TimeInForce, types.SelfTradePrevention)
+    for field, value, enum in zip(Kind._fields, kind, enums, strict=True):
+        if not value:
+            raise Refused(types.REASON_FIELD_MISSING, f"{field} is missing", field=field)
+        if value not in enum.values():
+            raise Refused(types.REASON_ENUM_UNKNOWN, f"{field} {value} is not known", field=field)
 
 
-def _check_served(order: orders.OrderTerms) -> None:
-    """Refuses what the contract has and this version does not do, rather than ignoring it."""
-    if order.stop_px or order.display_qty or order.min_qty:
-        field = next(field for field in NOT_SERVED_TEXTS if getattr(order, field))
-        raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
-    if order.HasField("trail") or order.HasField("expire_time") or order.HasField("contingency"):
-        names = {descriptor.name for descriptor, _ in order.ListFields()}
-        field = next(field for field in NOT_SERVED_MESSAGES if field in names)
-        raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
-    if order.HasField("exec_inst") and (order.exec_inst.post_only or order.exec_inst.reduce_only):
-        raise Refused(types.REASON_NOT_SUPPORTED, "exec_inst is not served", field="exec_inst")
+def _extras(order: orders.OrderTerms, kind: Kind, qty_lots: int, instrument: Instrument) -> bytes:
+    """The encoded fields that plain orders do not have."""
+    made = extras(order, kind, qty_lots, instrument)
+    if made.list_id:
+        check_key(made.list_id, "contingency.list_id")
+    return made.SerializeToString()
 
 
 def _price(order: orders.OrderTerms, instrument: Instrument) -> int:
-    if order.ord_type == types.ORD_TYPE_LIMIT:
+    if order.ord_type in PRICED:
         return instrument.ticks(order.price, "price")
     if order.price:
-        raise Refused(types.REASON_FIELDS_CONFLICT, "a market order has no price", field="price")
+        raise Refused(types.REASON_FIELDS_CONFLICT, "only LIMIT and STOP_LIMIT have a price", field="price")
     return 0

@@ -46,8 +46,12 @@ class Envelope:
         self_trade_prevention: int,
         decision_maker: str,
         strategy_id: str,
+        extras: bytes = b"",
     ) -> bytes:
-        """The bytes of a Command that places an order; every enum has been checked."""
+        """The bytes of a Command that places an order; every enum has been checked.
+
+        `extras` are the encoded fields from 12 on, which plain orders do not have.
+        """
         parts = [
             repeated_text(b"\x0a", account),
             text(b"\x12", cl_ord_id),
@@ -71,6 +75,8 @@ class Envelope:
             parts.append(repeated_text(b"\x52", decision_maker))
         if strategy_id:
             parts.append(repeated_text(b"\x5a", strategy_id))
+        if extras:
+            parts.append(extras)
         return self._head + _RECEIVED.pack(0x21, received_unix_ns) + nested(b"\x52", parts)
 
 

@@ -12,6 +12,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import ORDER_ID_MAX, Admission, order_id_of
+from gateway.shape import TIMES_IN_FORCE
 from runtime.errors import Refused
 from runtime.instruments import Instruments
 
@@ -83,23 +84,107 @@ def test_an_order_becomes_ticks_and_lots(admission: Admission) -> None:
 
 
 @pytest.mark.parametrize("side", [types.SIDE_BUY, types.SIDE_SELL, types.SIDE_SELL_SHORT])
-@pytest.mark.parametrize("time_in_force", [types.TIME_IN_FORCE_DAY, types.TIME_IN_FORCE_GTC, types.TIME_IN_FORCE_IOC])
-def test_what_is_served_passes(admission: Admission, side: Any, time_in_force: Any) -> None:
-    """Each side with each time in force, as a limit and as a market order."""
-    limit = submitted(admission, side=side, time_in_force=time_in_force).new_order
-    assert (limit.side, limit.time_in_force, limit.price_ticks) == (side, time_in_force, 10_125)
-    market = submitted(admission, side=side, time_in_force=time_in_force, ord_type=types.ORD_TYPE_MARKET, price="")
+@pytest.mark.parametrize("time_in_force", sorted(TIMES_IN_FORCE[types.ORD_TYPE_MARKET]))
+@pytest.mark.parametrize("prevention", [mode for mode in types.SelfTradePrevention.values() if mode])
+def test_plain_orders_pass(admission: Admission, side: Any, time_in_force: Any, prevention: Any) -> None:
+    """Each side with each time in force and self-trade prevention, as a limit and as a market order."""
+    kind = {"side": side, "time_in_force": time_in_force, "self_trade_prevention": prevention}
+    limit = submitted(admission, **kind).new_order
+    seen = (limit.side, limit.time_in_force, limit.self_trade_prevention, limit.price_ticks)
+    assert seen == (side, time_in_force, prevention, 10_125)
+    market = submitted(admission, **kind, ord_type=types.ORD_TYPE_MARKET, price="")
     assert market.new_order.price_ticks == 0
 
 
 def test_empty_instructions_ask_for_nothing(admission: Admission) -> None:
-    """An empty message of instructions is no instruction, and the client's own time does not matter."""
+    """An empty message of instructions, or of a contingency, is none."""
     plain = submitted(admission)
-    assert submitted(admission, exec_inst=orders.ExecInst(), client_time=Timestamp(seconds=5)) == plain
+    assert submitted(admission, exec_inst=orders.ExecInst(), contingency=orders.Contingency()) == plain
+
+
+STOP, STOP_LIMIT = types.ORD_TYPE_STOP, types.ORD_TYPE_STOP_LIMIT
+MARKET, TRAILING = types.ORD_TYPE_MARKET, types.ORD_TYPE_TRAILING_STOP
+GTD = types.TIME_IN_FORCE_GTD
+IOC, FOK = types.TIME_IN_FORCE_IOC, types.TIME_IN_FORCE_FOK
+PRICE, BPS = types.TRAIL_UNIT_PRICE, types.TRAIL_UNIT_BPS
+OCO, OTO, OTOCO = types.CONTINGENCY_TYPE_OCO, types.CONTINGENCY_TYPE_OTO, types.CONTINGENCY_TYPE_OTOCO
+LATER = Timestamp(seconds=1_800_000_000, nanos=7)
+TRAIL = orders.Trail(offset="0.05", unit=PRICE)
+TRAILS = {"ord_type": TRAILING, "price": "", "trail": TRAIL}
+STOPS = {"ord_type": STOP, "price": "", "stop_px": "99.5"}
+FULL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "stop": (STOPS, {"ord_type": STOP, "price_ticks": 0, "stop_px_ticks": 9_950}),
+    "stop limit": (
+        {"ord_type": STOP_LIMIT, "stop_px": "99.5"},
+        {"ord_type": STOP_LIMIT, "stop_px_ticks": 9_950},
+    ),
+    "trailing stop by a price": (
+        TRAILS,
+        {"ord_type": TRAILING, "price_ticks": 0, "trail_offset": 5, "trail_unit": PRICE},
+    ),
+    "trailing stop by basis points": (
+        TRAILS
+        | {
+            "trail": orders.Trail(offset="10000", unit=BPS, trigger_by=types.TRIGGER_BY_MARK),
+            "stop_px": "99.5",
+        },
+        {
+            "ord_type": TRAILING,
+            "price_ticks": 0,
+            "trail_offset": 10_000,
+            "trail_unit": BPS,
+            "trigger_by": types.TRIGGER_BY_MARK,
+            "stop_px_ticks": 9_950,
+        },
+    ),
+    "iceberg": ({"display_qty": "5"}, {"display_qty_lots": 5}),
+    "smallest first fill": (
+        {"time_in_force": IOC, "min_qty": "5"},
+        {"time_in_force": IOC, "min_qty_lots": 5},
+    ),
+    "good till a date": (
+        {"time_in_force": GTD, "expire_time": LATER},
+        {"time_in_force": GTD, "expire_unix_ns": 1_800_000_000_000_000_007},
+    ),
+    "post-only iceberg stop limit": (
+        {
+            "ord_type": STOP_LIMIT,
+            "stop_px": "99.5",
+            "display_qty": "1",
+            "exec_inst": orders.ExecInst(post_only=True, reduce_only=True),
+        },
+        {
+            "ord_type": STOP_LIMIT,
+            "stop_px_ticks": 9_950,
+            "display_qty_lots": 1,
+            "post_only": True,
+            "reduce_only": True,
+        },
+    ),
+    "reduce-only market order": (
+        {"ord_type": MARKET, "price": "", "exec_inst": orders.ExecInst(reduce_only=True)},
+        {"ord_type": MARKET, "price_ticks": 0, "reduce_only": True},
+    ),
+    "leg of a list": (
+        {"contingency": orders.Contingency(type=OTO, list_id="l:1", leg=8)},
+        {"contingency_type": OTO, "list_id": "l:1", "leg": 8},
+    ),
+    "the client's own time": ({"client_time": LATER}, {"client_unix_ns": 1_800_000_000_000_000_007}),
+}
+
+
+@pytest.mark.parametrize("case", FULL)
+def test_every_term_reaches_the_command(admission: Admission, case: str) -> None:
+    """Each field that only some orders have is there in the core's units, and no other is set."""
+    asked, told = FULL[case]
+    expected = submitted(admission).new_order
+    for field, value in told.items():
+        setattr(expected, field, value)
+    assert submitted(admission, **asked).new_order == expected
 
 
 MISSING, INVALID = types.REASON_FIELD_MISSING, types.REASON_FIELD_INVALID
-UNSERVED, UNKNOWN = types.REASON_NOT_SUPPORTED, types.REASON_ENUM_UNKNOWN
+UNKNOWN, CONFLICT = types.REASON_ENUM_UNKNOWN, types.REASON_FIELDS_CONFLICT
 BAD_ORDERS: list[tuple[dict[str, Any], types.Reason.ValueType, str]] = [
     ({"cl_ord_id": ""}, MISSING, "cl_ord_id"),
     ({"cl_ord_id": "a" * 37}, INVALID, "cl_ord_id"),
@@ -118,30 +203,83 @@ BAD_ORDERS: list[tuple[dict[str, Any], types.Reason.ValueType, str]] = [
     ({"side": 2**31 - 1}, UNKNOWN, "side"),
     ({"ord_type": 0}, MISSING, "ord_type"),
     ({"ord_type": 99}, UNKNOWN, "ord_type"),
-    *(
-        ({"ord_type": ord_type}, UNSERVED, "ord_type")
-        for ord_type in (types.ORD_TYPE_STOP, types.ORD_TYPE_STOP_LIMIT, types.ORD_TYPE_TRAILING_STOP)
-    ),
     ({"time_in_force": 5}, UNKNOWN, "time_in_force"),
-    ({"time_in_force": types.TIME_IN_FORCE_FOK}, UNSERVED, "time_in_force"),
-    ({"time_in_force": types.TIME_IN_FORCE_GTD}, UNSERVED, "time_in_force"),
     ({"self_trade_prevention": 9}, UNKNOWN, "self_trade_prevention"),
+    ({"stop_px": "1"}, CONFLICT, "stop_px"),
+    ({"ord_type": MARKET, "price": "", "stop_px": "1"}, CONFLICT, "stop_px"),
+    ({"ord_type": STOP, "price": ""}, MISSING, "stop_px"),
+    ({"ord_type": STOP_LIMIT}, MISSING, "stop_px"),
+    ({"ord_type": STOP_LIMIT, "stop_px": "1", "price": ""}, MISSING, "price"),
+    (STOPS | {"price": "1"}, CONFLICT, "price"),
+    (STOPS | {"stop_px": "0.001"}, types.REASON_PRICE_OFF_TICK, "stop_px"),
+    (STOPS | {"stop_px": "-1"}, types.REASON_NOT_POSITIVE, "stop_px"),
+    (STOPS | {"stop_px": "1e3"}, types.REASON_DECIMAL_INVALID, "stop_px"),
+    (STOPS | {"trail": TRAIL}, CONFLICT, "trail"),
+    ({"trail": TRAIL}, CONFLICT, "trail"),
+    ({"trail": orders.Trail()}, CONFLICT, "trail"),
+    ({"ord_type": TRAILING, "price": ""}, MISSING, "trail"),
+    (TRAILS | {"price": "1"}, CONFLICT, "price"),
+    (TRAILS | {"trail": orders.Trail()}, MISSING, "trail.unit"),
+    (TRAILS | {"trail": orders.Trail(unit=PRICE)}, MISSING, "trail.offset"),
+    (TRAILS | {"trail": orders.Trail(unit=BPS)}, MISSING, "trail.offset"),
+    (TRAILS | {"trail": orders.Trail(unit=9, offset="1")}, UNKNOWN, "trail.unit"),  # type: ignore[arg-type]
+    (TRAILS | {"trail": orders.Trail(unit=BPS, offset="1", trigger_by=9)}, UNKNOWN, "trail.trigger_by"),  # type: ignore[arg-type]
+    (TRAILS | {"trail": orders.Trail(unit=PRICE, offset="0.001")}, types.REASON_PRICE_OFF_TICK, "trail.offset"),
+    (TRAILS | {"trail": orders.Trail(unit=BPS, offset="0.5")}, INVALID, "trail.offset"),
+    (TRAILS | {"trail": orders.Trail(unit=BPS, offset="10001")}, INVALID, "trail.offset"),
+    (TRAILS | {"trail": orders.Trail(unit=BPS, offset="0")}, types.REASON_NOT_POSITIVE, "trail.offset"),
+    (TRAILS | {"stop_px": "1.001"}, types.REASON_PRICE_OFF_TICK, "stop_px"),
     *(
-        ({"self_trade_prevention": mode}, UNSERVED, "self_trade_prevention")
-        for mode in (
-            types.SELF_TRADE_PREVENTION_CANCEL_OLDEST,
-            types.SELF_TRADE_PREVENTION_CANCEL_BOTH,
-            types.SELF_TRADE_PREVENTION_DECREMENT,
+        ({"ord_type": kind, "price": price, "stop_px": "1", "time_in_force": tif}, CONFLICT, "time_in_force")
+        for kind, price in ((STOP, ""), (STOP_LIMIT, "1"), (TRAILING, ""))
+        for tif in (IOC, FOK)
+    ),
+    (
+        {"ord_type": MARKET, "price": "", "time_in_force": GTD, "expire_time": LATER},
+        CONFLICT,
+        "time_in_force",
+    ),
+    ({"time_in_force": GTD}, MISSING, "expire_time"),
+    ({"expire_time": LATER}, CONFLICT, "expire_time"),
+    ({"time_in_force": GTD, "expire_time": Timestamp()}, types.REASON_NOT_POSITIVE, "expire_time"),
+    ({"time_in_force": GTD, "expire_time": Timestamp(seconds=-1)}, types.REASON_NOT_POSITIVE, "expire_time"),
+    ({"time_in_force": GTD, "expire_time": Timestamp(seconds=1, nanos=-1)}, INVALID, "expire_time"),
+    ({"time_in_force": GTD, "expire_time": Timestamp(seconds=1, nanos=10**9)}, INVALID, "expire_time"),
+    ({"time_in_force": GTD, "expire_time": Timestamp(seconds=2**63 // 10**9 + 1)}, INVALID, "expire_time"),
+    ({"client_time": Timestamp(seconds=-1)}, types.REASON_NOT_POSITIVE, "client_time"),
+    ({"client_time": Timestamp(nanos=10**9)}, INVALID, "client_time"),
+    ({"display_qty": "6"}, INVALID, "display_qty"),
+    ({"display_qty": "0"}, types.REASON_NOT_POSITIVE, "display_qty"),
+    ({"display_qty": "0.5"}, types.REASON_QTY_OFF_LOT, "display_qty"),
+    ({"ord_type": MARKET, "price": "", "display_qty": "1"}, CONFLICT, "display_qty"),
+    (STOPS | {"display_qty": "1"}, CONFLICT, "display_qty"),
+    (TRAILS | {"display_qty": "1"}, CONFLICT, "display_qty"),
+    ({"time_in_force": IOC, "display_qty": "1"}, CONFLICT, "display_qty"),
+    ({"time_in_force": FOK, "display_qty": "1"}, CONFLICT, "display_qty"),
+    ({"min_qty": "1"}, CONFLICT, "min_qty"),
+    ({"time_in_force": FOK, "min_qty": "1"}, CONFLICT, "min_qty"),
+    ({"time_in_force": IOC, "min_qty": "6"}, INVALID, "min_qty"),
+    ({"time_in_force": IOC, "min_qty": "-1"}, types.REASON_NOT_POSITIVE, "min_qty"),
+    ({"time_in_force": IOC, "min_qty": "0.1"}, types.REASON_QTY_OFF_LOT, "min_qty"),
+    *(
+        (terms | {"exec_inst": orders.ExecInst(post_only=True)}, CONFLICT, "exec_inst")
+        for terms in ({"ord_type": MARKET, "price": ""}, STOPS, TRAILS, {"time_in_force": IOC}, {"time_in_force": FOK})
+    ),
+    *(
+        ({"contingency": orders.Contingency(**contingency)}, reason, f"contingency.{field}")
+        for contingency, reason, field in (
+            ({"list_id": "l", "leg": 1}, MISSING, "type"),
+            ({"leg": 1}, MISSING, "type"),
+            ({"type": 9, "list_id": "l", "leg": 1}, UNKNOWN, "type"),
+            ({"type": OCO, "leg": 1}, MISSING, "list_id"),
+            ({"type": OCO, "list_id": "a b", "leg": 1}, INVALID, "list_id"),
+            ({"type": OCO, "list_id": "l" * 37, "leg": 1}, INVALID, "list_id"),
+            ({"type": OCO, "list_id": "l"}, INVALID, "leg"),
+            ({"type": OCO, "list_id": "l", "leg": 3}, INVALID, "leg"),
+            ({"type": OTOCO, "list_id": "l", "leg": 4}, INVALID, "leg"),
+            ({"type": OTO, "list_id": "l", "leg": 9}, INVALID, "leg"),
         )
     ),
-    ({"stop_px": "1"}, UNSERVED, "stop_px"),
-    ({"display_qty": "1"}, UNSERVED, "display_qty"),
-    ({"min_qty": "1"}, UNSERVED, "min_qty"),
-    ({"trail": orders.Trail()}, UNSERVED, "trail"),
-    ({"expire_time": Timestamp()}, UNSERVED, "expire_time"),
-    ({"contingency": orders.Contingency()}, UNSERVED, "contingency"),
-    ({"exec_inst": orders.ExecInst(post_only=True)}, UNSERVED, "exec_inst"),
-    ({"exec_inst": orders.ExecInst(reduce_only=True)}, UNSERVED, "exec_inst"),
     ({"qty": ""}, MISSING, "qty"),
     ({"qty": "0"}, types.REASON_NOT_POSITIVE, "qty"),
     ({"qty": "-5"}, types.REASON_NOT_POSITIVE, "qty"),
@@ -157,8 +295,8 @@ BAD_ORDERS: list[tuple[dict[str, Any], types.Reason.ValueType, str]] = [
     ({"price": "0.001"}, types.REASON_PRICE_OFF_TICK, "price"),
     ({"symbol": "EURUSD", "price": "1.000001", "qty": "1000"}, types.REASON_PRICE_OFF_TICK, "price"),
     ({"price": "10000000000.01"}, types.REASON_VALUE_TOO_LARGE, "price"),
-    ({"ord_type": types.ORD_TYPE_MARKET}, types.REASON_FIELDS_CONFLICT, "price"),
-    ({"ord_type": types.ORD_TYPE_MARKET, "price": "0"}, types.REASON_FIELDS_CONFLICT, "price"),
+    ({"ord_type": MARKET}, CONFLICT, "price"),
+    ({"ord_type": MARKET, "price": "0"}, CONFLICT, "price"),
     ({"decision_maker": "a" * 37}, INVALID, "decision_maker"),
     ({"decision_maker": "two words"}, INVALID, "decision_maker"),
     ({"strategy_id": "ä"}, INVALID, "strategy_id"),
@@ -192,6 +330,8 @@ def test_a_replace_keeps_what_it_does_not_name(admission: Admission) -> None:
     )
     by_id = replaced(admission, cl_ord_id="a-2", order_id="17", price="0.000000001").replace_order
     assert by_id == wire.ReplaceOrder(account="DEMO", cl_ord_id="a-2", order_id=17, price_nano=1)
+    others = replaced(admission, cl_ord_id="a-2", order_id="17", stop_px="2", display_qty="3").replace_order
+    assert (others.stop_px_nano, others.display_qty_nano) == (2_000_000_000, 3_000_000_000)
 
 
 REPLACE = {"cl_ord_id": "a-2", "orig_cl_ord_id": "a-1", "qty": "5"}
@@ -210,8 +350,8 @@ BAD_REPLACES: list[tuple[dict[str, Any], types.Reason.ValueType, str]] = [
     ({"price": "0"}, types.REASON_NOT_POSITIVE, "price"),
     ({"price": "ten"}, types.REASON_DECIMAL_INVALID, "price"),
     ({"price": "9223372037"}, types.REASON_VALUE_TOO_LARGE, "price"),
-    ({"stop_px": "1"}, UNSERVED, "stop_px"),
-    ({"display_qty": "1"}, UNSERVED, "display_qty"),
+    ({"stop_px": "0"}, types.REASON_NOT_POSITIVE, "stop_px"),
+    ({"display_qty": "one"}, types.REASON_DECIMAL_INVALID, "display_qty"),
 ]
 
 
