@@ -18,24 +18,64 @@ REFUSALS = frozenset({types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED})
 _UNLISTED = Instrument("", 0, "", 10**9, 10**9)
 
 # What the core calls otherwise than the contract.
-_PUBLIC_FIELDS = {"qty_lots": "qty", "qty_nano": "qty", "price_ticks": "price", "price_nano": "price"}
+_PUBLIC_FIELDS = {
+    "qty_lots": "qty",
+    "qty_nano": "qty",
+    "price_ticks": "price",
+    "price_nano": "price",
+    "stop_px_ticks": "stop_px",
+    "stop_px_nano": "stop_px",
+    "display_qty_lots": "display_qty",
+    "display_qty_nano": "display_qty",
+    "min_qty_lots": "min_qty",
+    "trail_offset": "trail.offset",
+    "trail_unit": "trail.unit",
+    "trigger_by": "trail.trigger_by",
+    "expire_unix_ns": "expire_time",
+    "post_only": "exec_inst.post_only",
+    "reduce_only": "exec_inst.reduce_only",
+    "contingency_type": "contingency.type",
+    "list_id": "contingency.list_id",
+    "leg": "contingency.leg",
+}
 
 _TEXTS: dict[int, str] = {
     types.REASON_ACCOUNT_UNKNOWN: "there is no such account",
     types.REASON_BUYING_POWER: "the account has not enough free cash",
-    types.REASON_POSITION_INSUFFICIENT: "the account has not enough free position to sell",
-    types.REASON_SHORT_SALE_NOT_PERMITTED: "the account may not sell short",
+    types.REASON_POSITION_INSUFFICIENT: "the account has not enough free position",
+    types.REASON_SHORT_SALE_NOT_PERMITTED: "the account may not sell short, or holds what it would sell",
+    types.REASON_ORDER_QTY_LIMIT: "the order's quantity is above its limit",
+    types.REASON_ORDER_NOTIONAL_LIMIT: "the order's value is above its limit",
+    types.REASON_PRICE_COLLAR: "the price is too far from the reference price",
+    types.REASON_REFERENCE_STALE: "the reference price is missing or too old to check the price against",
+    types.REASON_POSITION_LIMIT: "the position would be above its limit",
+    types.REASON_OPEN_NOTIONAL_LIMIT: "the value of the open orders would be above its limit",
+    types.REASON_DAILY_LOSS_LIMIT: "the day's loss is above its limit",
+    types.REASON_MESSAGE_RATE_LIMIT: "the account sends faster than its limit",
+    types.REASON_DUPLICATE_ORDER: "the same order was placed a moment ago",
+    types.REASON_REPEATED_EXECUTION: "the account's executions repeat too often; an operator has to release it",
+    types.REASON_RESTRICTED_INSTRUMENT: "the instrument is restricted",
+    types.REASON_KILL_SWITCH: "a kill switch is engaged",
     types.REASON_CL_ORD_ID_CONFLICT: "the key was used before with another request",
     types.REASON_ORDER_UNKNOWN: "there is no such order",
     types.REASON_ORDER_NOT_OPEN: "the order is not open any more",
     types.REASON_NO_LIQUIDITY: "nothing left in the book to trade with",
-    types.REASON_SELF_TRADE: "the order met an order of its own account",
+    types.REASON_SELF_TRADE: "the order met an order of its own account or group",
+    types.REASON_WOULD_TAKE: "the order is post-only and would have taken",
+    types.REASON_HALTED: "the instrument is halted",
+    types.REASON_SESSION_CLOSED: "the instrument's trading session does not take or keep such an order",
     types.REASON_QTY_BELOW_CUM: "the new quantity leaves nothing open",
     types.REASON_NOTHING_TO_REPLACE: "the replace changes nothing",
-    types.REASON_EXPIRED: "the order's time in force ended",
+    types.REASON_EXPIRED: "the order's time in force has ended",
+    types.REASON_NOT_FILLABLE: "the order could not trade at once as much as it has to",
+    types.REASON_ALREADY_EXISTS: "it exists already",
+    types.REASON_DELISTED: "the instrument is no longer listed",
+    types.REASON_CONTINGENCY: "an order that it is tied to has traded, was triggered or has ended",
+    types.REASON_PRICE_BAND: "the next trade would be outside the price band",
     types.REASON_PRICE_OFF_TICK: "the new price is not a multiple of the instrument's tick",
     types.REASON_QTY_OFF_LOT: "the new quantity is not a multiple of the instrument's lot",
     types.REASON_VALUE_TOO_LARGE: "the order is worth more than the venue can represent",
+    types.REASON_FIELDS_CONFLICT: "the order and what is asked do not go together",
 }
 
 
@@ -66,7 +106,10 @@ def report(
         ord_type=order.ord_type,
         time_in_force=order.time_in_force,
         qty=instrument.qty_text(order.qty_lots),
-        price=instrument.price_text(order.price_ticks) if order.price_ticks else "",
+        price=_price_text(order.price_ticks, instrument),
+        stop_px=_price_text(order.stop_px_ticks, instrument),
+        display_qty=_qty_text(order.display_qty_lots, instrument),
+        list_id=order.list_id,
         cum_qty=instrument.qty_text(order.cum_qty_lots),
         leaves_qty=instrument.qty_text(order.leaves_qty_lots),
         audit_index=seq - 1,
@@ -83,6 +126,9 @@ def report(
         made.last_px = instrument.price_text(order.last_px_ticks)
         made.last_qty = instrument.qty_text(order.last_qty_lots)
         made.liquidity = order.liquidity
+        if order.fee_micro:
+            made.fee = money_text(order.fee_micro)
+            made.fee_currency = instrument.currency
     if order.reason:
         made.reason.CopyFrom(reason_detail(order, instrument))
     return made  # type: ignore[no-any-return]
@@ -133,21 +179,8 @@ def order_of(state: link.OrderState, instruments: Instruments) -> orders.Order:
     event = wire.Event.FromString(state.last_event)
     order = event.order
     instrument = instruments.get(order.symbol) or _UNLISTED
-    terms = orders.OrderTerms(
-        account=order.account,
-        cl_ord_id=order.cl_ord_id,
-        symbol=order.symbol,
-        side=order.side,
-        ord_type=order.ord_type,
-        time_in_force=order.time_in_force,
-        qty=instrument.qty_text(order.qty_lots),
-        price=instrument.price_text(order.price_ticks) if order.price_ticks else "",
-        self_trade_prevention=order.self_trade_prevention,
-        decision_maker=order.decision_maker,
-        strategy_id=order.strategy_id,
-    )
     return orders.Order(
-        terms=terms,
+        terms=terms_of(order, instrument),
         order_id=str(order.order_id) if order.order_id else "",
         ord_status=order.ord_status,
         cum_qty=instrument.qty_text(order.cum_qty_lots),
@@ -160,6 +193,41 @@ def order_of(state: link.OrderState, instruments: Instruments) -> orders.Order:
     )
 
 
+def terms_of(order: wire.OrderEvent, instrument: Instrument) -> orders.OrderTerms:
+    """The terms of an order as they stand, in the client's words."""
+    terms = orders.OrderTerms(
+        account=order.account,
+        cl_ord_id=order.cl_ord_id,
+        symbol=order.symbol,
+        side=order.side,
+        ord_type=order.ord_type,
+        time_in_force=order.time_in_force,
+        qty=instrument.qty_text(order.qty_lots),
+        price=_price_text(order.price_ticks, instrument),
+        stop_px=_price_text(order.stop_px_ticks, instrument),
+        display_qty=_qty_text(order.display_qty_lots, instrument),
+        min_qty=_qty_text(order.min_qty_lots, instrument),
+        self_trade_prevention=order.self_trade_prevention,
+        decision_maker=order.decision_maker,
+        strategy_id=order.strategy_id,
+    )
+    if order.trail_offset:
+        by_price = order.trail_unit == types.TRAIL_UNIT_PRICE
+        offset = instrument.price_text(order.trail_offset) if by_price else str(order.trail_offset)
+        terms.trail.CopyFrom(orders.Trail(offset=offset, unit=order.trail_unit, trigger_by=order.trigger_by))
+    if order.expire_unix_ns:
+        terms.expire_time.CopyFrom(timestamp(order.expire_unix_ns))
+    if order.post_only or order.reduce_only:
+        terms.exec_inst.CopyFrom(orders.ExecInst(post_only=order.post_only, reduce_only=order.reduce_only))
+    if order.contingency_type:
+        terms.contingency.CopyFrom(
+            orders.Contingency(type=order.contingency_type, list_id=order.list_id, leg=order.leg)
+        )
+    if order.client_unix_ns:
+        terms.client_time.CopyFrom(timestamp(order.client_unix_ns))
+    return terms
+
+
 def position_of(state: link.PositionState, instruments: Instruments) -> portfolio.Position:
     """A position with decimals."""
     instrument = instruments.get(state.symbol) or _UNLISTED
@@ -170,6 +238,8 @@ def position_of(state: link.PositionState, instruments: Instruments) -> portfoli
         avg_cost=instrument.avg_px_text(state.cost_ticks_lots, state.qty_lots),
         realized_pnl=money_text(state.realized_pnl_micro),
         currency=instrument.currency,
+        unrealized_pnl=money_text(state.unrealized_pnl_micro),
+        mark_px=_price_text(state.mark_ticks, instrument),
     )
 
 
@@ -179,8 +249,20 @@ def balance_of(state: link.CashState) -> portfolio.Balance:
         currency=state.currency,
         cash=money_text(state.cash_micro),
         held=money_text(state.held_micro),
-        buying_power=money_text(state.cash_micro - state.held_micro),
+        buying_power=money_text(state.cash_micro - state.held_micro - state.margin_micro),
+        margin=money_text(state.margin_micro),
+        fees=money_text(state.fees_micro),
     )
+
+
+def _price_text(ticks: int, instrument: Instrument) -> str:
+    """A price; empty for none."""
+    return instrument.price_text(ticks) if ticks else ""
+
+
+def _qty_text(lots: int, instrument: Instrument) -> str:
+    """A quantity; empty for none."""
+    return instrument.qty_text(lots) if lots else ""
 
 
 def _text(reason: types.Reason.ValueType, field: str) -> str:

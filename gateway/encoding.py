@@ -13,8 +13,8 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from gateway.convert import report
 from gateway.events import Event
 from runtime.clock import NANOS_PER_SECOND
-from runtime.instruments import TEXT_CACHE_MAX, Instrument, Instruments
-from runtime.layout import nested, repeated_text, text, varint
+from runtime.instruments import TEXT_CACHE_MAX, Instrument, Instruments, money_text
+from runtime.layout import TEXTS_MAX, nested, repeated_text, text, varint
 
 _RECEIVED = struct.Struct("<Bq")
 _NEW_ORDER = struct.Struct("<BBBBBBBqBqBB")
@@ -132,13 +132,15 @@ def execution_report(
         parts.append(text(b"\xd2\x01", instrument.avg_px_text(cum_value_ticks_lots, cum_qty_lots)))
     trade = event.trade()
     if trade is not None:
-        trade_id, last_px_ticks, last_qty_lots, liquidity, _ = trade
+        trade_id, last_px_ticks, last_qty_lots, liquidity, _, fee_micro = trade
         parts += (
             text(b"\xda\x01", str(trade_id)),
             repeated_text(b"\xe2\x01", instrument.price_text(last_px_ticks)),
             repeated_text(b"\xea\x01", instrument.qty_text(last_qty_lots)),
             _TRADE.pack(0x01F0, liquidity),
         )
+        if fee_micro:
+            parts.append(_fee(fee_micro, instrument.currency))
     return b"".join(parts)
 
 
@@ -157,6 +159,12 @@ def _terms(instrument: Instrument, qty_lots: int, price_ticks: int, cum_qty_lots
             instrument.layouts.clear()
         instrument.layouts[key] = laid_out
     return laid_out
+
+
+@lru_cache(maxsize=TEXTS_MAX)
+def _fee(fee_micro: int, currency: str) -> bytes:
+    """The fee of a fill; the same quantities at the same prices cost the same."""
+    return text(b"\xfa\x01", money_text(fee_micro)) + text(b"\x82\x02", currency)
 
 
 def report_frame(head: entry.OrderSessionResponse, reports: list[bytes], replies: list[entry.CommandReply]) -> bytes:

@@ -7,6 +7,8 @@ from ordergate.matching.v1 import events_pb2 as wire
 from runtime.event_layout import (
     ACCOUNT,
     CL_ORD_ID,
+    FEE,
+    FEE_TAG,
     PLAIN_TAILS,
     REQUEST,
     REQUEST_TAG,
@@ -14,17 +16,20 @@ from runtime.event_layout import (
     STATE_TAGS,
     SYMBOL,
     TRADE,
+    TRADE_TAGS,
 )
 
 SHORT_TEXT_MAX = 0x7F
+_TRADE_BEGINS = TRADE_TAGS[0].to_bytes(2, "little")
+_FEE_BEGINS = FEE_TAG.to_bytes(2, "little")
 
 
 class Event:
     """One event: what the gateway needs of each, and the rest on demand.
 
     `state` holds the numbers of `runtime.event_layout.STATE`, in their order,
-    when the event is one of an accepted order in the usual layout without a
-    reason; otherwise it is None and `parsed` is the way to everything.
+    when the event is one of an accepted order in the usual layout without
+    extras or a reason; otherwise it is None and `parsed` is the way to everything.
     """
 
     __slots__ = ("account", "cl_ord_id", "data", "last_of_command", "seq", "state", "symbol", "tail")
@@ -40,17 +45,26 @@ class Event:
         return wire.Event.FromString(self.data)
 
     def trade(self) -> tuple[int, ...] | None:
-        """The numbers of `runtime.event_layout.TRADE` for a fill in the usual layout; None for anything else."""
-        if self.data[self.tail : self.tail + 2] != b"\xa1\x01":
+        """The numbers of `runtime.event_layout.TRADE` for a fill in the usual layout, and its fee; None otherwise."""
+        data, tail = self.data, self.tail
+        if data[tail : tail + 2] != _TRADE_BEGINS:
             return None
-        return TRADE.unpack_from(self.data, self.tail)[1::2]
+        fee_micro = 0
+        after = tail + TRADE.size
+        if data[after : after + 2] == _FEE_BEGINS:
+            fee_micro = FEE.unpack_from(data, after)[1]
+        return (*TRADE.unpack_from(data, tail)[1::2], fee_micro)
 
     def received_unix_ns(self) -> int:
         """When the request that it answers was received; 0 for none. Only in the usual layout."""
-        begin = self.tail + TRADE.size if self.data[self.tail : self.tail + 2] == b"\xa1\x01" else self.tail
-        if len(self.data) < begin + REQUEST.size:
+        data, begin = self.data, self.tail
+        if data[begin : begin + 2] == _TRADE_BEGINS:
+            begin += TRADE.size
+            if data[begin : begin + 2] == _FEE_BEGINS:
+                begin += FEE.size
+        if len(data) < begin + REQUEST.size:
             return 0
-        tag, received_unix_ns = REQUEST.unpack_from(self.data, begin)
+        tag, received_unix_ns = REQUEST.unpack_from(data, begin)
         return int(received_unix_ns) if tag == REQUEST_TAG else 0
 
     def _read(self, data: bytes) -> bool:

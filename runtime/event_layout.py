@@ -2,13 +2,14 @@
 
     head and state   every number that each order event has, at fixed offsets, each behind its tag
     texts            account, symbol, cl_ord_id
+    extras           what only some orders have: trigger, shown quantity, trail, expiry, instructions, list
     reason, field, orig_cl_ord_id, where there are any
-    trade            five numbers, for a fill
-    request          when it was received, and who asked, for an answer
+    trade            five numbers, for a fill, and its fee where there is one
+    request          when it was received, who asked, and the session it came by, for an answer
     labels           decision maker, strategy
 
 It is an ordinary `ordergate.matching.v1.Event`; whoever finds another order of
-fields, other tags or a reason parses it as one. Pure.
+fields, other tags, extras or a reason parses it as one. Pure.
 """
 
 import struct
@@ -28,11 +29,13 @@ BODY_BYTES_MAX = 0x3FFF
 TRADE = struct.Struct("<HQHqHqHBHQ")
 """Tag and number by turns: trade_id, last_px_ticks, last_qty_lots, liquidity, contra_order_id."""
 TRADE_TAGS = (0x01A1, 0x01A9, 0x01B1, 0x01B8, 0x01C1)
+FEE = struct.Struct("<Hq")
+FEE_TAG = 0x0299
 REQUEST = struct.Struct("<Hq")
 REQUEST_TAG = 0x01C9
 
 ACCOUNT, SYMBOL, CL_ORD_ID = 0x0A, 0x5A, 0x1A
-# What comes right behind the texts of an event without a reason and without another key.
+# What comes right behind the texts of an event without extras, a reason or another key.
 PLAIN_TAILS = (b"", b"\xa1\x01", b"\xc9\x01", b"\xea\x01", b"\xf2\x01")
 
 

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from ordergate.auth.v1 import auth_pb2 as ordergate_dot_auth_dot_v1_dot_auth__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordergate/orders/v1/portfolio.proto\x12\x13ordergate.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cordergate/auth/v1/auth.proto\"s\n\x08Position\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\x12\x10\n\x08held_qty\x18\x03 \x01(\t\x12\x10\n\x08\x61vg_cost\x18\x04 \x01(\t\x12\x14\n\x0crealized_pnl\x18\x05 \x01(\t\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\"M\n\x07\x42\x61lance\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x02 \x01(\t\x12\x0c\n\x04held\x18\x03 \x01(\t\x12\x14\n\x0c\x62uying_power\x18\x04 \x01(\t\"7\n\x14ListPositionsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\"m\n\x15ListPositionsResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x30\n\tpositions\x18\x02 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x11\n\tas_of_seq\x18\x03 \x01(\x04\"&\n\x13GetPortfolioRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"\xb1\x01\n\x14GetPortfolioResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12.\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x1c.ordergate.orders.v1.Balance\x12\x30\n\tpositions\x18\x03 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\x32\xcd\x02\n\x10PortfolioService\x12\x9c\x01\n\rListPositions\x12).ordergate.orders.v1.ListPositionsRequest\x1a*.ordergate.orders.v1.ListPositionsResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/positions\x12\x99\x01\n\x0cGetPortfolio\x12(.ordergate.orders.v1.GetPortfolioRequest\x1a).ordergate.orders.v1.GetPortfolioResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/portfoliob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordergate/orders/v1/portfolio.proto\x12\x13ordergate.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cordergate/auth/v1/auth.proto\"\x9c\x01\n\x08Position\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\x12\x10\n\x08held_qty\x18\x03 \x01(\t\x12\x10\n\x08\x61vg_cost\x18\x04 \x01(\t\x12\x14\n\x0crealized_pnl\x18\x05 \x01(\t\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x07 \x01(\t\x12\x0f\n\x07mark_px\x18\x08 \x01(\t\"k\n\x07\x42\x61lance\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x02 \x01(\t\x12\x0c\n\x04held\x18\x03 \x01(\t\x12\x14\n\x0c\x62uying_power\x18\x04 \x01(\t\x12\x0e\n\x06margin\x18\x05 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x06 \x01(\t\"7\n\x14ListPositionsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\"m\n\x15ListPositionsResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x30\n\tpositions\x18\x02 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x11\n\tas_of_seq\x18\x03 \x01(\x04\"&\n\x13GetPortfolioRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"\xb1\x01\n\x14GetPortfolioResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12.\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x1c.ordergate.orders.v1.Balance\x12\x30\n\tpositions\x18\x03 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\x32\xcd\x02\n\x10PortfolioService\x12\x9c\x01\n\rListPositions\x12).ordergate.orders.v1.ListPositionsRequest\x1a*.ordergate.orders.v1.ListPositionsResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/positions\x12\x99\x01\n\x0cGetPortfolio\x12(.ordergate.orders.v1.GetPortfolioRequest\x1a).ordergate.orders.v1.GetPortfolioResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/portfoliob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,18 +37,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PORTFOLIOSERVICE'].methods_by_name['ListPositions']._serialized_options = b'\332\342\030\027\010\001\022\005\001\002\003\004\005\032\007account\"\003\003\004\005\202\323\344\223\002\023\022\021/api/v1/positions'
   _globals['_PORTFOLIOSERVICE'].methods_by_name['GetPortfolio']._loaded_options = None
   _globals['_PORTFOLIOSERVICE'].methods_by_name['GetPortfolio']._serialized_options = b'\332\342\030\027\010\001\022\005\001\002\003\004\005\032\007account\"\003\003\004\005\202\323\344\223\002\023\022\021/api/v1/portfolio'
-  _globals['_POSITION']._serialized_start=120
-  _globals['_POSITION']._serialized_end=235
-  _globals['_BALANCE']._serialized_start=237
-  _globals['_BALANCE']._serialized_end=314
-  _globals['_LISTPOSITIONSREQUEST']._serialized_start=316
-  _globals['_LISTPOSITIONSREQUEST']._serialized_end=371
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=373
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=482
-  _globals['_GETPORTFOLIOREQUEST']._serialized_start=484
-  _globals['_GETPORTFOLIOREQUEST']._serialized_end=522
-  _globals['_GETPORTFOLIORESPONSE']._serialized_start=525
-  _globals['_GETPORTFOLIORESPONSE']._serialized_end=702
-  _globals['_PORTFOLIOSERVICE']._serialized_start=705
-  _globals['_PORTFOLIOSERVICE']._serialized_end=1038
+  _globals['_POSITION']._serialized_start=121
+  _globals['_POSITION']._serialized_end=277
+  _globals['_BALANCE']._serialized_start=279
+  _globals['_BALANCE']._serialized_end=386
+  _globals['_LISTPOSITIONSREQUEST']._serialized_start=388
+  _globals['_LISTPOSITIONSREQUEST']._serialized_end=443
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=445
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=554
+  _globals['_GETPORTFOLIOREQUEST']._serialized_start=556
+  _globals['_GETPORTFOLIOREQUEST']._serialized_end=594
+  _globals['_GETPORTFOLIORESPONSE']._serialized_start=597
+  _globals['_GETPORTFOLIORESPONSE']._serialized_end=774
+  _globals['_PORTFOLIOSERVICE']._serialized_start=777
+  _globals['_PORTFOLIOSERVICE']._serialized_end=1110
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,8 @@ class Position(_message.Message):
     AVG_COST_FIELD_NUMBER: _builtins.int
     REALIZED_PNL_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    MARK_PX_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The instrument, FIX tag 55."""
     qty: _builtins.str
@@ -37,13 +39,19 @@ class Position(_message.Message):
     held_qty: _builtins.str
     """The part that open sell orders hold."""
     avg_cost: _builtins.str
-    """Average price paid for what is held, rounded half to even at 9 places;
-    empty without a position.
+    """Average price of what is held, or was sold short, rounded half to even at 9
+    places; empty without a position.
     """
     realized_pnl: _builtins.str
     """Realised profit or loss since the account was opened, in `currency`."""
     currency: _builtins.str
     """The instrument's settlement currency, ISO 4217."""
+    unrealized_pnl: _builtins.str
+    """Profit or loss if the position were closed at `mark_px`, in `currency`; 0.00 without a mark."""
+    mark_px: _builtins.str
+    """The price that the position is valued at: the reference price, else the last
+    trade; empty without either.
+    """
     def __init__(
         self,
         *,
@@ -53,10 +61,12 @@ class Position(_message.Message):
         avg_cost: _builtins.str = ...,
         realized_pnl: _builtins.str = ...,
         currency: _builtins.str = ...,
+        unrealized_pnl: _builtins.str = ...,
+        mark_px: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_cost", b"avg_cost", "currency", b"currency", "held_qty", b"held_qty", "qty", b"qty", "realized_pnl", b"realized_pnl", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_cost", b"avg_cost", "currency", b"currency", "held_qty", b"held_qty", "mark_px", b"mark_px", "qty", b"qty", "realized_pnl", b"realized_pnl", "symbol", b"symbol", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -72,6 +82,8 @@ class Balance(_message.Message):
     CASH_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
     BUYING_POWER_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """Currency, ISO 4217."""
     cash: _builtins.str
@@ -79,7 +91,11 @@ class Balance(_message.Message):
     held: _builtins.str
     """The part that open buy orders hold."""
     buying_power: _builtins.str
-    """What new orders may use: cash less held."""
+    """What new orders may use: cash less held and margin."""
+    margin: _builtins.str
+    """The margin of short positions."""
+    fees: _builtins.str
+    """Fees paid less rebates since the account was opened; they are in `cash` already."""
     def __init__(
         self,
         *,
@@ -87,10 +103,12 @@ class Balance(_message.Message):
         cash: _builtins.str = ...,
         held: _builtins.str = ...,
         buying_power: _builtins.str = ...,
+        margin: _builtins.str = ...,
+        fees: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buying_power", b"buying_power", "cash", b"cash", "currency", b"currency", "held", b"held"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buying_power", b"buying_power", "cash", b"cash", "currency", b"currency", "fees", b"fees", "held", b"held", "margin", b"margin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
