@@ -99,6 +99,7 @@ def execution_report(
         account_seq, order_id, exec_type, ord_status, cause, request, side, ord_type, time_in_force,
         qty_lots, price_ticks, cum_qty_lots, leaves_qty_lots, cum_value_ticks_lots, _,
     ) = state  # fmt: skip
+    received_unix_ns, trade, fee_micro = event.rest()
     numbers = _REPORT.pack(
         0x09, seq,
         0x11, epoch,
@@ -112,7 +113,7 @@ def execution_report(
         0x0190, ord_type,
         0x0198, time_in_force,
         0x0291, seq - 1,
-        0x02A1, event.received_unix_ns(),
+        0x02A1, received_unix_ns,
         0x02A9, time_unix_ns,
         0x02B1, durable_unix_ns,
         0x02B9, sent_unix_ns,
@@ -130,9 +131,8 @@ def execution_report(
     ]  # fmt: skip
     if cum_qty_lots:
         parts.append(text(b"\xd2\x01", instrument.avg_px_text(cum_value_ticks_lots, cum_qty_lots)))
-    trade = event.trade()
     if trade is not None:
-        trade_id, last_px_ticks, last_qty_lots, liquidity, _, fee_micro = trade
+        _, trade_id, _, last_px_ticks, _, last_qty_lots, _, liquidity, _, _ = trade
         parts += (
             text(b"\xda\x01", str(trade_id)),
             repeated_text(b"\xe2\x01", instrument.price_text(last_px_ticks)),

@@ -44,28 +44,25 @@ class Event:
         """The event as a message."""
         return wire.Event.FromString(self.data)
 
-    def trade(self) -> tuple[int, ...] | None:
-        """The numbers of `runtime.event_layout.TRADE` for a fill in the usual layout, and its fee; None otherwise."""
-        data, tail = self.data, self.tail
-        if data[tail : tail + 2] != _TRADE_BEGINS:
-            return None
-        fee_micro = 0
-        after = tail + TRADE.size
-        if data[after : after + 2] == _FEE_BEGINS:
-            fee_micro = FEE.unpack_from(data, after)[1]
-        return (*TRADE.unpack_from(data, tail)[1::2], fee_micro)
+    def rest(self) -> tuple[int, tuple[int, ...] | None, int]:
+        """What stands behind the texts of an event in the usual layout.
 
-    def received_unix_ns(self) -> int:
-        """When the request that it answers was received; 0 for none. Only in the usual layout."""
-        data, begin = self.data, self.tail
-        if data[begin : begin + 2] == _TRADE_BEGINS:
-            begin += TRADE.size
-            if data[begin : begin + 2] == _FEE_BEGINS:
-                begin += FEE.size
-        if len(data) < begin + REQUEST.size:
-            return 0
-        tag, received_unix_ns = REQUEST.unpack_from(data, begin)
-        return int(received_unix_ns) if tag == REQUEST_TAG else 0
+        When the request that it answers was received in unix ns, 0 for none;
+        tags and numbers of `runtime.event_layout.TRADE` for a fill; and its fee
+        in units of 10^-6, 0 for none.
+        """
+        data, place = self.data, self.tail
+        trade, fee_micro = None, 0
+        if data[place : place + 2] == _TRADE_BEGINS:
+            trade = TRADE.unpack_from(data, place)
+            place += TRADE.size
+            if data[place : place + 2] == _FEE_BEGINS:
+                fee_micro = FEE.unpack_from(data, place)[1]
+                place += FEE.size
+        if len(data) < place + REQUEST.size:
+            return 0, trade, fee_micro
+        tag, received_unix_ns = REQUEST.unpack_from(data, place)
+        return received_unix_ns if tag == REQUEST_TAG else 0, trade, fee_micro
 
     def _read(self, data: bytes) -> bool:
         values = STATE.unpack_from(data)

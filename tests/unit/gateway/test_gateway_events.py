@@ -144,9 +144,10 @@ def test_what_is_read_in_place_is_what_the_message_says(event: wire.Event) -> No
     usual = not (has_extras or order.reason or order.field or order.orig_cl_ord_id or len(order.account.encode()) > 127)
     assert (seen.state is not None) == usual
     if seen.state is not None:
-        trade = (order.trade_id, order.last_px_ticks, order.last_qty_lots, order.liquidity, order.contra_order_id)
-        assert seen.trade() == ((*trade, order.fee_micro) if order.last_qty_lots else None)
-        assert seen.received_unix_ns() == order.received_unix_ns
+        received_unix_ns, trade, fee_micro = seen.rest()
+        assert (received_unix_ns, fee_micro) == (order.received_unix_ns, order.fee_micro)
+        numbers = (order.trade_id, order.last_px_ticks, order.last_qty_lots, order.liquidity, order.contra_order_id)
+        assert (trade and trade[1::2]) == (numbers if order.last_qty_lots else None)
 
 
 @given(messages(), SEQS, SEQS, SEQS, st.integers(0, 2**64 - 1))
