@@ -1,7 +1,7 @@
 """The settings of every process, read once from the environment.
 
-Names are `ORDERGATE_<FIELD>`; `DATABASE_URL` and `REDIS_URL` go without the
-prefix because that is what every platform calls them. A value of the wrong
+Names are `ORDERGATE_<FIELD>`; `DATABASE_URL`, `REDIS_URL` and `JOURNAL_URL` go without
+the prefix because that is what every platform calls them. A value of the wrong
 type stops the process at its start with the name of the variable.
 """
 
@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """PostgreSQL, as `postgresql://…`. Only compliance needs it."""
     redis_url: str | None = Field(None, validation_alias="REDIS_URL")
     """Redis or Valkey, shared by replicas. Nothing needs it."""
+    journal_url: str | None = Field(None, validation_alias="JOURNAL_URL")
+    """Where the journal is: `postgresql://…`, or `file:` and a folder; in files below `home` when it is not set."""
 
     journal_segment_bytes: int = Field(64 * 1024 * 1024, ge=4096)
     """Size of a preallocated journal segment."""

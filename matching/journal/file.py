@@ -1,87 +1,90 @@
 """The journal in files: one writer, preallocated segments, one barrier for a batch.
 
-The folder holds `lock`, `epoch` and the segments, each named after its first
-sequence. Whoever opens the journal holds the lock and has an epoch of its own,
-larger than all before it. An error of a write or a barrier is final: after a
-failed fsync nobody knows what is on disk, so the process must end and recover.
+The folder holds `lock`, `epoch`, `spare` and the segments, each named after its
+first sequence; a segment has its name only when its header is durable. Whoever
+opens the journal holds the lock and has an epoch of its own, larger than all
+before it. An error of a write or a barrier is final: after a failed fsync
+nobody knows what is on disk, so the process must end and recover.
 """
 
-import fcntl
 import os
-from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
+from matching.journal import memory
+from matching.journal.disk import FULL, SYSTEM_DISK, Disk, full_is_named, make_folder, write_at, write_zeros
+from matching.journal.errors import DamagedJournalError, JournalLockedError, StorageFullError
 from matching.journal.frames import (
-    FRAME_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
-    DamagedJournalError,
     Frame,
-    decode_segment_header,
     encode_frame,
     encode_segment_header,
-    frame_at,
-    frames_in,
-    tail_is_clean,
 )
+from matching.journal.interface import Covered, from_the_beginning
+from matching.journal.memory import Memory
+from matching.journal.segments import Segment, checked, read, segment_path, segments_of
+from matching.journal.spare import Spare
 
-SUFFIX = ".journal"
-READ_BYTES = 1024 * 1024
-
-
-class JournalLockedError(RuntimeError):
-    """Another process writes this journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment that has been checked."""
-
-    path: Path
-    first_seq: int
-    frames: list[Frame]
-    end: int
-    """Offset after the last frame; 0 while not even the header has been written."""
-    clean: bool
-    """Whether only zeros follow; if not, a torn tail does."""
+__all__ = ["FileJournal", "JournalLockedError", "checked", "segments_of"]
 
 
 class FileJournal:
-    """A journal folder, opened for writing."""
+    """A journal folder, opened for writing; see `Journal`."""
 
-    def __init__(self, folder: Path, segment_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        segment_bytes: int,
+        covered: Covered = from_the_beginning,
+        *,
+        disk: Disk = SYSTEM_DISK,
+        spare_beside: bool = True,
+    ) -> None:
         """Opens the journal, cuts off a torn tail, and raises the epoch.
+
+        Every frame after what is covered is checked; of segments before it
+        only the headers are, and the frames when they are read.
 
         Args:
             folder: made when it does not exist.
             segment_bytes: size of new segments.
+            covered: tells up to which seq a snapshot stands for the journal.
+            disk: where the folder is.
+            spare_beside: whether a thread makes the next segment in advance.
 
         Raises:
             JournalLockedError: another process has it open.
             DamagedJournalError: something that was acknowledged cannot be read.
+            StorageFullError: no room to write the new epoch down.
             OSError: the folder cannot be used.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(disk, folder)
+        self._disk = disk
         self._folder = folder
         self._segment_bytes = segment_bytes
-        self._lock = _locked(folder / "lock")
-        self._segments = segments_of(folder)
-        self._firsts = [first for first, _ in self._segments]
-        self.last_seq = 0
+        self._lock = _locked(disk, folder)
+        self._dropping = Lock()
+        self._segments: list[tuple[int, Path]] = []
         self._fd = -1
         self._offset = 0
         self._size = 0
-        self._spare = _Spare(folder / "spare", segment_bytes)
+        self._failed: OSError | None = None
+        self._spare: Spare | None = None
+        self.last_seq = 0
+        self.epoch = 0
         try:
-            last_epoch = self._check()
-            self.epoch = _raise_epoch(folder, last_epoch)
+            epoch = self._find_end(covered) + 1
+            self._spare = Spare(disk, folder / "spare", segment_bytes, beside=spare_beside)
+            self._note(epoch)
         except BaseException:
             self.close()
             raise
+        self.epoch = epoch
+        self._spare.prepare()
 
     def __enter__(self) -> Self:
         """The journal itself."""
@@ -93,252 +96,165 @@ class FileJournal:
         """Closes it."""
         self.close()
 
+    @property
+    def first_seq(self) -> int:
+        """The oldest event that is kept; `last_seq + 1` when there is none."""
+        return self._segments[0][0] if self._segments else self.last_seq + 1
+
+    @property
+    def storage_low(self) -> bool:
+        """Whether there was no room for the next segment: what is left of the present one is all there is."""
+        return self._spare is not None and self._spare.is_missing
+
     def append(self, first_seq: int, last_seq: int, payload: bytes) -> None:
         """Makes a batch durable: when this returns, it is on disk.
 
         Raises:
+            StorageFullError: there was no room for a new segment; nothing happened.
             OSError: the write or the barrier failed; the journal must not be used any more.
         """
         assert first_seq == self.last_seq + 1, "the journal has no gaps"
+        assert last_seq >= first_seq, "a batch has events"
+        if self._failed is not None:
+            raise self._failed
         frame = encode_frame(first_seq, last_seq, self.epoch, payload)
-        if self._fd < 0 or self._offset + len(frame) > self._size:
-            self._rotate(first_seq, len(frame))
-        written = 0
-        while written < len(frame):
-            written += os.pwrite(self._fd, frame[written:], self._offset + written)
-        os.fdatasync(self._fd)
+        try:
+            if self._offset + len(frame) > self._size:
+                self._rotate(first_seq, len(frame))
+            self._write(frame)
+            self._disk.fdatasync(self._fd)
+        except OSError as error:
+            self._failed = error
+            raise
         self._offset += len(frame)
         self.last_seq = last_seq
 
     def read(self, after_seq: int, until_seq: int) -> Iterator[Frame]:
         """The frames that hold events after `after_seq`, up to the one that holds `until_seq`.
 
-        Safe beside `append` as long as `until_seq` is durable.
+        Safe beside `append` and `drop_before` as long as `until_seq` is durable.
 
         Raises:
+            NotKeptError: the event after `after_seq` has been dropped.
             DamagedJournalError: a frame cannot be read.
         """
-        return read(self._segments, self._firsts, after_seq, until_seq)
+        return read(self._segments, after_seq, until_seq, self._disk)
 
-    def close(self) -> None:
-        """Closes the files and gives the lock back."""
-        self._spare.join()
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+    def drop_before(self, seq: int) -> None:
+        """Removes the segments whose events are all before `seq`, but never the newest.
 
-    def _check(self) -> int:
-        """Reads every frame, finds the end, mends a torn tail; gives the last epoch."""
-        epoch = 0
-        segment = None
-        for segment in checked(self._segments):
-            for frame in segment.frames:
-                self.last_seq, epoch = frame.last_seq, frame.epoch
-        if segment is not None:
-            self._continue(segment)
-        return epoch
-
-    def _continue(self, segment: Segment) -> None:
-        self._fd = os.open(segment.path, os.O_RDWR)
-        self._size = os.fstat(self._fd).st_size
-        self._offset = segment.end
-        if not segment.end:
-            self._begin(segment.first_seq, self._size)
-        elif not segment.clean:
-            _write_zeros(self._fd, segment.end, self._size)
-            os.fsync(self._fd)
-        self._spare.prepare()
-
-    def _rotate(self, first_seq: int, frame_bytes: int) -> None:
-        """Begins a new segment, large enough for the frame at hand."""
-        path = self._folder / f"{first_seq:020d}{SUFFIX}"
-        self._spare.take().rename(path)
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = os.open(path, os.O_RDWR)
-        self._begin(first_seq, SEGMENT_HEADER_BYTES + frame_bytes)
-        _sync_folder(self._folder)
-        self._segments.append((first_seq, path))
-        self._firsts.append(first_seq)
-        self._spare.prepare()
-
-    def _begin(self, first_seq: int, bytes_min: int) -> None:
-        """Writes the header of the open segment. It tells the file's size, so that must be durable before it."""
-        self._size = max(self._segment_bytes, bytes_min)
-        made_bytes = os.fstat(self._fd).st_size
-        if made_bytes < self._size:
-            _write_zeros(self._fd, made_bytes, self._size)
-            os.fsync(self._fd)
-        os.pwrite(self._fd, encode_segment_header(first_seq, self._size), 0)
-        os.fsync(self._fd)
-        self._offset = SEGMENT_HEADER_BYTES
-
-
-class _Spare:
-    """The next segment, written full of zeros before it is needed.
-
-    Blocks that have been written make the barrier about a third shorter than
-    blocks that are only allocated, and filling 64 MiB takes too long to do it
-    while orders wait.
-    """
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._path = path
-        self._size = size
-        self._maker: Thread | None = None
-        self._error: OSError | None = None
-
-    def prepare(self) -> None:
-        """Begins to write it, beside everything else."""
-        self._maker = Thread(target=self._make, name="journal-spare", daemon=True)
-        self._maker.start()
-
-    def take(self) -> Path:
-        """The finished file; writes it now when nobody has prepared it.
+        The oldest goes first and durably, so that a crash leaves no gap.
 
         Raises:
-            OSError: it could not be written.
+            OSError: a segment could not be removed; it and those after it are kept.
         """
-        if self._maker is None:
-            self._make()
-        self.join()
-        if self._error is not None:
-            raise self._error
-        return self._path
+        with self._dropping:
+            while len(self._segments) > 1 and self._segments[1][0] <= seq:
+                self._disk.unlink(self._segments[0][1])
+                self._segments = self._segments[1:]
+                self._disk.fsync_folder(self._folder)
 
-    def join(self) -> None:
-        """Waits for the writing to end."""
-        if self._maker is not None:
-            self._maker.join()
-            self._maker = None
+    def check(self) -> None:
+        """Nobody can take a folder from a process that holds its lock.
 
-    def _make(self) -> None:
-        self._error = None
+        Raises:
+            OSError: an append has failed before.
+        """
+        if self._failed is not None:
+            raise self._failed
+
+    def close(self) -> None:
+        """Notes how far the journal has come, closes the files and gives the lock back."""
+        if self._spare is not None:
+            self._spare.close()
+        if self.epoch and self._failed is None and self._lock >= 0:
+            # It sharpens the next opening's eye for damage; without it nothing is lost.
+            with suppress(OSError, StorageFullError):
+                self._note(self.epoch)
+        for fd in (self._fd, self._lock):
+            if fd >= 0:
+                self._disk.close(fd)
+        self._fd = self._lock = -1
+
+    def _find_end(self, covered: Covered) -> int:
+        """Checks what is there, and makes it durable; gives the last epoch."""
+        self._segments = segments_of(self._folder, self._disk)
+        remembered = memory.recall(self._disk, self._folder)
+        if remembered is None and self._segments:
+            raise DamagedJournalError(f"{memory.NAME}: offset 0: missing beside {len(self._segments)} segments")
+        remembered = remembered or Memory()
+        epoch, newest = remembered.epoch, None
+        for newest in checked(self._segments, covered(self.first_seq), self._disk):
+            epoch = max(epoch, newest.frames[-1].epoch if newest.frames else 0)
+        if newest is None or newest.first_seq < remembered.newest_seq:
+            if remembered.newest_seq:
+                name = segment_path(self._folder, remembered.newest_seq).name
+                raise DamagedJournalError(f"{name}: offset 0: missing")
+            return epoch
+        if newest.last_seq < remembered.least_seq:
+            where = f"{newest.path.name}: offset {newest.end}"
+            raise DamagedJournalError(f"{where}: unreadable, but seq {remembered.least_seq} was durable")
+        self._settle(newest)
+        return epoch
+
+    def _settle(self, newest: Segment) -> None:
+        """Makes durable what was found in the newest segment, and puts zeros where a batch was torn.
+
+        The process before may have ended before its last barrier, or because
+        of it; and a page that could not be written looks as if it had been. So
+        the header and the last frame are written once more.
+        """
+        fd = self._fd = self._disk.open(newest.path, os.O_RDWR)
+        self._size = self._disk.size(fd)
+        self._offset = newest.end
+        self.last_seq = newest.last_seq
+        write_at(self._disk, fd, encode_segment_header(newest.first_seq, self._size), 0)
+        for frame in newest.frames[-1:]:
+            data = encode_frame(frame.first_seq, frame.last_seq, frame.epoch, frame.payload)
+            write_at(self._disk, fd, data, frame.offset)
+        write_zeros(self._disk, fd, newest.end, newest.used_bytes)
+        self._disk.fsync(fd)
+        self._disk.fsync_folder(self._folder)
+
+    def _write(self, frame: bytes) -> None:
+        """Writes a frame. A file system that copies on write may find no room even here."""
+        written = 0
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                _write_zeros(fd, 0, self._size)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            while written < len(frame):
+                written += self._disk.pwrite(self._fd, frame[written:], self._offset + written)
         except OSError as error:
-            self._error = error
+            if error.errno not in FULL:
+                raise
+            write_zeros(self._disk, self._fd, self._offset, self._offset + written)
+            raise StorageFullError(f"{self._folder}: {error.strerror}") from error
+
+    def _rotate(self, first_seq: int, frame_bytes: int) -> None:
+        """Begins a new segment, large enough for the frame at hand; whatever needs room comes before its name."""
+        assert self._spare is not None, "open"
+        path = segment_path(self._folder, first_seq)
+        fd = self._spare.take(first_seq, SEGMENT_HEADER_BYTES + frame_bytes)
+        memory.prepare(self._disk, self._folder, Memory(self.epoch, self.last_seq, first_seq))
+        with full_is_named(path):
+            self._disk.rename(self._spare.path, path)
+        if self._fd >= 0:
+            self._disk.close(self._fd)
+        self._fd, self._size, self._offset = fd, self._spare.made_bytes, SEGMENT_HEADER_BYTES
+        self._spare.given()
+        self._disk.fsync_folder(self._folder)
+        memory.remember(self._disk, self._folder)
+        with self._dropping:
+            self._segments = [*self._segments, (first_seq, path)]
+        self._spare.prepare()
+
+    def _note(self, epoch: int) -> None:
+        """Writes down how far the journal has come."""
+        newest_seq = self._segments[-1][0] if self._segments else 0
+        memory.prepare(self._disk, self._folder, Memory(epoch, self.last_seq, newest_seq))
+        memory.remember(self._disk, self._folder)
 
 
-def _write_zeros(fd: int, begin: int, end: int) -> None:
-    zeros = bytes(READ_BYTES)
-    while begin < end:
-        begin += os.pwrite(fd, zeros[: end - begin], begin)
-
-
-def segments_of(folder: Path) -> list[tuple[int, Path]]:
-    """The segments of a journal folder with their first sequences, in order."""
-    return sorted((int(path.stem), path) for path in folder.glob(f"*{SUFFIX}"))
-
-
-def checked(segments: list[tuple[int, Path]]) -> Iterator[Segment]:
-    """Every segment of a journal with all its frames, in order.
-
-    Raises:
-        DamagedJournalError: something that was acknowledged cannot be read; names the segment and the offset.
-    """
-    last_seq = epoch = 0
-    for number, (first_seq, path) in enumerate(segments):
-        data = path.read_bytes()
-        is_last = number == len(segments) - 1
-        # The machine may stop before the header is written: nothing is in it then. The file is
-        # not empty, because a spare is on disk in full before it gets its name.
-        is_bare = is_last and bool(data) and tail_is_clean(data, 0)
-        if first_seq != last_seq + 1 or not (is_bare or decode_segment_header(data, path.name) == first_seq):
-            raise DamagedJournalError(f"{path.name}: offset 0: expected the segment of seq {last_seq + 1}")
-        if is_bare:
-            yield Segment(path, first_seq, [], 0, clean=True)
-            return
-        frames = list(frames_in(data, path.name, last_seq, epoch))
-        end = frames[-1].end if frames else SEGMENT_HEADER_BYTES
-        segment = Segment(path, first_seq, frames, end, clean=tail_is_clean(data, end))
-        if not is_last and not segment.clean:
-            raise DamagedJournalError(f"{path.name}: offset {end}: unreadable, and a later segment exists")
-        last_seq, epoch = (frames[-1].last_seq, frames[-1].epoch) if frames else (last_seq, epoch)
-        yield segment
-
-
-def read(segments: list[tuple[int, Path]], firsts: list[int], after_seq: int, until_seq: int) -> Iterator[Frame]:
-    """The frames of segments that hold events after `after_seq`, up to `until_seq`.
-
-    Raises:
-        DamagedJournalError: a frame cannot be read.
-    """
-    number = max(0, bisect_right(firsts, after_seq + 1) - 1)
-    while after_seq < until_seq and number < len(segments):
-        _, path = segments[number]
-        for frame in _frames_of(path):
-            if frame.last_seq > after_seq:
-                yield frame
-                after_seq = frame.last_seq
-            if after_seq >= until_seq:
-                return
-        number += 1
-    if after_seq < until_seq:
-        raise DamagedJournalError(f"seq {after_seq + 1} cannot be read")
-
-
-def _frames_of(path: Path) -> Iterator[Frame]:
-    """The whole frames of a segment, read piece by piece."""
-    with path.open("rb") as file:
-        file.seek(SEGMENT_HEADER_BYTES)
-        data, offset = b"", 0
-        while True:
-            frame = frame_at(data, offset)
-            if frame is None:
-                more = file.read(READ_BYTES)
-                if not more:
-                    return
-                if _is_end(data, offset):
-                    return
-                data, offset = data[offset:] + more, 0
-                continue
-            yield frame
-            offset = frame.end
-
-
-def _is_end(data: bytes, offset: int) -> bool:
-    """Whether the frames end here: a whole header's worth of zeros."""
-    head = data[offset : offset + FRAME_HEADER_BYTES]
-    return len(head) == FRAME_HEADER_BYTES and not head.strip(b"\0")
-
-
-def _locked(path: Path) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _locked(disk: Disk, folder: Path) -> int:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return disk.lock(folder / "lock")
     except BlockingIOError:
-        os.close(fd)
-        raise JournalLockedError(f"{path.parent} is written by another process") from None
-    return fd
-
-
-def _raise_epoch(folder: Path, epoch_in_frames: int) -> int:
-    """Writes and gives an epoch above every one before it."""
-    path = folder / "epoch"
-    before = int(path.read_text()) if path.exists() else 0
-    epoch = max(before, epoch_in_frames) + 1
-    temporary = folder / "epoch.new"
-    with temporary.open("w") as file:
-        file.write(f"{epoch}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    _sync_folder(folder)
-    return epoch
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        raise JournalLockedError(f"{folder} is written by another process") from None

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 import google_crc32c
 
+from matching.journal.errors import DamagedJournalError
+
 SEGMENT_MAGIC = b"OGSEGM02"
 FRAME_MAGIC = b"OGF1"
 _SEGMENT = struct.Struct("<8sQQ")
@@ -29,10 +31,6 @@ SEGMENT_HEADER_BYTES = _SEGMENT.size + _CRC.size
 FRAME_HEADER_BYTES = _FRAME.size + _SEQS.size
 
 
-class DamagedJournalError(RuntimeError):
-    """The journal holds something that was acknowledged and cannot be read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One durable batch."""
@@ -41,7 +39,7 @@ class Frame:
     last_seq: int
     epoch: int
     payload: bytes
-    offset: int
+    offset: int = 0
     """Where the frame begins in its segment."""
 
     @property
@@ -56,24 +54,31 @@ def encode_segment_header(first_seq: int, segment_bytes: int) -> bytes:
     return head + _CRC.pack(google_crc32c.value(head))
 
 
-def decode_segment_header(data: bytes, name: str) -> int:
+def decode_segment_header(data: bytes, file_bytes: int, name: str) -> int:
     """The first sequence of a segment.
 
     Args:
-        data: the whole segment.
+        data: the segment, its header at least.
+        file_bytes: length of the file.
         name: how errors call it.
 
     Raises:
         DamagedJournalError: this is not a segment, or not all of it.
     """
-    if len(data) < SEGMENT_HEADER_BYTES:
-        raise DamagedJournalError(f"{name}: offset {len(data)}: the segment ends within its header")
+    if file_bytes < SEGMENT_HEADER_BYTES:
+        raise DamagedJournalError(f"{name}: offset {file_bytes}: the segment ends within its header")
     magic, first_seq, segment_bytes = _SEGMENT.unpack_from(data)
     if magic != SEGMENT_MAGIC or _CRC.unpack_from(data, _SEGMENT.size)[0] != google_crc32c.value(data[: _SEGMENT.size]):
         raise DamagedJournalError(f"{name}: offset 0: not a journal segment")
-    if len(data) != segment_bytes:
-        raise DamagedJournalError(f"{name}: offset {len(data)}: the segment was made with {segment_bytes} bytes")
+    if file_bytes != segment_bytes:
+        raise DamagedJournalError(f"{name}: offset {file_bytes}: the segment was made with {segment_bytes} bytes")
     return int(first_seq)
+
+
+def frame_crc32c(first_seq: int, last_seq: int, epoch: int, payload: bytes) -> int:
+    """The checksum of a batch: over its length, sequences, epoch and payload."""
+    head = len(payload).to_bytes(4, "little") + _SEQS.pack(first_seq, last_seq, epoch)
+    return int(google_crc32c.extend(google_crc32c.value(head), payload))
 
 
 def encode_frame(first_seq: int, last_seq: int, epoch: int, payload: bytes) -> bytes:
@@ -84,8 +89,8 @@ def encode_frame(first_seq: int, last_seq: int, epoch: int, payload: bytes) -> b
     return b"".join((FRAME_MAGIC, length, crc.to_bytes(4, "little"), seqs, payload))
 
 
-def frame_at(data: bytes, offset: int) -> Frame | None:
-    """The whole frame at `offset`, or None."""
+def frame_at(data: bytes, offset: int, data_begin: int = 0) -> Frame | None:
+    """The whole frame at `offset` of `data`, which begins at `data_begin` of its segment, or None."""
     if data[offset : offset + 4] != FRAME_MAGIC or offset + FRAME_HEADER_BYTES > len(data):
         return None
     _, length, crc = _FRAME.unpack_from(data, offset)
@@ -97,7 +102,7 @@ def frame_at(data: bytes, offset: int) -> Frame | None:
     if google_crc32c.extend(google_crc32c.value(data[offset + 4 : offset + 8] + seqs), payload) != crc:
         return None
     first_seq, last_seq, epoch = _SEQS.unpack(seqs)
-    return Frame(first_seq, last_seq, epoch, payload, offset)
+    return Frame(first_seq, last_seq, epoch, payload, data_begin + offset)
 
 
 def frames_in(data: bytes, name: str, after_seq: int, epoch: int = 0) -> Iterator[Frame]:
@@ -123,11 +128,6 @@ def frames_in(data: bytes, name: str, after_seq: int, epoch: int = 0) -> Iterato
     behind = _valid_frame_after(data, offset)
     if behind is not None:
         raise DamagedJournalError(f"{name}: offset {offset}: unreadable, but a whole frame follows at {behind}")
-
-
-def tail_is_clean(data: bytes, offset: int) -> bool:
-    """Whether nothing but zeros comes after `offset`."""
-    return not data[offset:].strip(b"\0")
 
 
 def _valid_frame_after(data: bytes, offset: int) -> int | None:

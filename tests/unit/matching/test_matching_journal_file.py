@@ -1,6 +1,5 @@
 """The journal in files: what is acknowledged stays, and nothing else is ever taken for it."""
 
-import errno
 import os
 import re
 import shutil
@@ -11,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from matching.journal import file as journal_file
-from matching.journal.file import FileJournal, JournalLockedError, segments_of
-from matching.journal.frames import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, DamagedJournalError
+from matching.journal import segments as journal_segments
+from matching.journal.errors import DamagedJournalError, JournalLockedError
+from matching.journal.file import FileJournal
+from matching.journal.frames import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES
+from matching.journal.segments import checked, segments_of
 
 SEGMENT_BYTES = 256
 PAYLOADS = {1: b"first", 4: b"second batch", 5: b"", 9: b"a fourth one, somewhat longer", 10: b"x" * 70, 12: b"last"}
@@ -66,6 +67,16 @@ def closed(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """The folder of the six batches, as a killed writer leaves it: it has not noted how far it came."""
+    with write(tmp_path / "written") as journal:
+        shutil.copytree(tmp_path / "written", tmp_path / "killed")
+        assert journal.last_seq == 12
+    (tmp_path / "killed" / "spare").unlink(missing_ok=True)
+    return tmp_path / "killed"
+
+
 def test_what_was_appended_is_read_again(tmp_path: Path) -> None:
     """Frames come back with their sequences, epoch and payload, while the journal is open and afterwards."""
     with write(tmp_path) as journal:
@@ -104,9 +115,12 @@ def test_reading_what_was_never_written_is_an_error(closed: Path) -> None:
 
 def test_reading_goes_across_the_pieces_of_a_large_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames that begin in one piece and end in a later one are whole."""
-    monkeypatch.setattr(journal_file, "READ_BYTES", 16)
+    monkeypatch.setattr(journal_segments, "READ_BYTES", 16)
     with write(tmp_path) as journal:
-        assert [frame.payload for frame in journal.read(0, 12)] == list(PAYLOADS.values())
+        frames = list(journal.read(0, 12))
+    assert [frame.payload for frame in frames] == list(PAYLOADS.values())
+    placed = {last_seq: at for place in places() for last_seq, at in place.frames.items()}
+    assert {frame.last_seq: (frame.offset, frame.end) for frame in frames} == placed
 
 
 def test_a_batch_larger_than_a_segment_gets_one_of_its_size(tmp_path: Path) -> None:
@@ -140,19 +154,11 @@ def test_the_epoch_grows_with_every_opening(tmp_path: Path) -> None:
     assert epochs == [1, 2, 3]
 
 
-def test_the_epoch_grows_beyond_the_frames_when_its_file_is_lost(closed: Path) -> None:
-    """The frames carry the epoch too: it cannot fall behind what has been written."""
-    with FileJournal(closed, SEGMENT_BYTES) as journal:
-        journal.append(13, 13, b"")
-    (closed / "epoch").unlink()
-    with FileJournal(closed, SEGMENT_BYTES) as journal:
-        assert journal.epoch == 3
-
-
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     """The lock holds within a process and between processes, and is given back at the end (invariant I8)."""
     program = (
-        "import sys; from pathlib import Path; from matching.journal.file import FileJournal, JournalLockedError\n"
+        "import sys; from pathlib import Path; from matching.journal.file import FileJournal\n"
+        "from matching.journal.errors import JournalLockedError\n"
         "try:\n    FileJournal(Path(sys.argv[1]), 256)\n"
         "except JournalLockedError as error:\n    print(error)\n"
     )
@@ -170,8 +176,11 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
 
 def test_a_gap_is_a_bug(tmp_path: Path) -> None:
     """The journal refuses a batch that does not follow the last one."""
-    with write(tmp_path) as journal, pytest.raises(AssertionError, match="no gaps"):
-        journal.append(14, 14, b"")
+    with write(tmp_path) as journal:
+        with pytest.raises(AssertionError, match="no gaps"):
+            journal.append(14, 14, b"")
+        with pytest.raises(AssertionError, match="has events"):
+            journal.append(13, 12, b"")
 
 
 def damaged(folder: Path) -> tuple[str, int]:
@@ -198,8 +207,8 @@ def unchanged(folder: Path, before: dict[str, bytes]) -> bool:
 
 
 @pytest.mark.parametrize("place", places(), ids=lambda place: place.name)
-def test_no_changed_bit_is_accepted_silently(closed: Path, tmp_path: Path, place: Place) -> None:
-    """Every byte of both segments, one after the other.
+def test_no_changed_bit_is_accepted_silently(killed: Path, tmp_path: Path, place: Place) -> None:
+    """Every byte of both segments, one after the other, after the writer was killed.
 
     The last batch of all is taken for a torn one and cut, as are zeros behind
     it that are none; a change anywhere else refuses to start, names where the
@@ -207,7 +216,7 @@ def test_no_changed_bit_is_accepted_silently(closed: Path, tmp_path: Path, place
     """
     for offset in range(SEGMENT_BYTES):
         folder = tmp_path / "copy"
-        shutil.copytree(closed, folder)
+        shutil.copytree(killed, folder)
         flipped(folder, place.name, offset)
         before = {path.name: path.read_bytes() for _, path in segments_of(folder)}
         hit = [last_seq for last_seq, (begin, end) in place.frames.items() if begin <= offset < end]
@@ -223,6 +232,28 @@ def test_no_changed_bit_is_accepted_silently(closed: Path, tmp_path: Path, place
         shutil.rmtree(folder)
 
 
+def test_after_an_orderly_end_the_last_batch_is_no_torn_one(closed: Path, tmp_path: Path) -> None:
+    """Whoever closed the journal has noted how far it came: every byte of the last batch is damage when it changes."""
+    begin, end = places()[1].frames[12]
+    for offset in range(begin, end):
+        folder = tmp_path / "copy"
+        shutil.copytree(closed, folder)
+        flipped(folder, LAST, offset)
+        with pytest.raises(DamagedJournalError, match=f"^{LAST}: offset {begin}: unreadable, but seq 12 was durable$"):
+            FileJournal(folder, SEGMENT_BYTES)
+        shutil.rmtree(folder)
+
+
+def test_what_was_found_at_an_opening_is_no_torn_batch_afterwards(killed: Path) -> None:
+    """The opening notes how far it came, too: what it has accepted cannot be taken back."""
+    journal = FileJournal(killed, SEGMENT_BYTES)
+    epoch = (killed / "epoch").read_bytes()
+    journal.close()
+    (killed / "epoch").write_bytes(epoch)
+    flipped(killed, LAST, places()[1].frames[12][0])
+    assert damaged(killed) == (LAST, places()[1].frames[12][0])
+
+
 @pytest.mark.parametrize("name", [FIRST, LAST])
 def test_no_shortened_segment_is_accepted_silently(closed: Path, tmp_path: Path, name: str) -> None:
     """At every length: segments are preallocated, so a shorter file has lost something, and its end is named."""
@@ -235,12 +266,12 @@ def test_no_shortened_segment_is_accepted_silently(closed: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize("kept", ["beginning", "end"])
-def test_a_torn_batch_is_cut_and_the_next_takes_its_place(closed: Path, tmp_path: Path, kept: str) -> None:
+def test_a_torn_batch_is_cut_and_the_next_takes_its_place(killed: Path, tmp_path: Path, kept: str) -> None:
     """Whatever part of the last write reached the disk: the batches before stand, and writing goes on there."""
     begin, end = places()[1].frames[12]
     for cut in range(begin + (kept == "end"), end):
         folder = tmp_path / "copy"
-        shutil.copytree(closed, folder)
+        shutil.copytree(killed, folder)
         data = bytearray((folder / LAST).read_bytes())
         lost = slice(cut, end) if kept == "beginning" else slice(begin, cut)
         data[lost] = bytes(lost.stop - lost.start)
@@ -261,21 +292,70 @@ def test_a_missing_segment_is_damage(closed: Path) -> None:
     assert damaged(closed) == (LAST, 0)
 
 
-def test_a_segment_in_the_making_holds_nothing(closed: Path) -> None:
-    """After a crash between the naming of a segment and its header, the journal goes on in it."""
-    (closed / LAST).write_bytes(bytes(SEGMENT_BYTES))
-    with FileJournal(closed, SEGMENT_BYTES) as journal:
-        assert (journal.last_seq, read(journal)) == (9, [1, 4, 5, 9])
-        journal.append(10, 11, b"again")
-    with FileJournal(closed, SEGMENT_BYTES) as journal:
-        assert (journal.last_seq, read(journal)) == (11, [1, 4, 5, 9, 11])
+def test_a_missing_newest_segment_is_damage(killed: Path) -> None:
+    """Whoever began it has noted that: nothing else would tell that it is gone, with all its batches."""
+    (killed / LAST).unlink()
+    assert damaged(killed) == (LAST, 0)
 
 
-def test_a_segment_in_the_making_must_be_the_next(closed: Path) -> None:
-    """Its name tells which seq it is for: another one means that a segment is missing."""
+def test_a_journal_without_any_of_its_segments_is_damage(closed: Path) -> None:
+    """It is not taken for a new one."""
+    for name in (FIRST, LAST):
+        (closed / name).unlink()
+    assert damaged(closed) == (LAST, 0)
+
+
+def test_a_file_that_only_looks_like_a_segment_is_damage(closed: Path) -> None:
+    """What somebody copied there is not guessed at."""
+    (closed / "1 (copy).journal").write_bytes((closed / FIRST).read_bytes())
+    with pytest.raises(DamagedJournalError, match=r"^1 \(copy\)\.journal: offset 0: not the name of a segment$"):
+        FileJournal(closed, SEGMENT_BYTES)
+
+
+def test_a_renamed_segment_is_damage(closed: Path) -> None:
+    """The name must be what the header says."""
     (closed / LAST).rename(closed / "00000000000000000013.journal")
-    (closed / "00000000000000000013.journal").write_bytes(bytes(SEGMENT_BYTES))
     assert damaged(closed) == ("00000000000000000013.journal", 0)
+
+
+def test_a_segment_of_zeros_is_damage(closed: Path) -> None:
+    """A segment has its name only when its header is durable."""
+    (closed / LAST).write_bytes(bytes(SEGMENT_BYTES))
+    assert damaged(closed) == (LAST, 0)
+
+
+def test_offline_every_segment_is_checked(closed: Path) -> None:
+    """Verification needs no lock, changes nothing, and names the same damage."""
+    assert [s.last_seq for s in checked(segments_of(closed))] == [9, 12]
+    flipped(closed, FIRST, places()[0].frames[4][0])
+    with pytest.raises(DamagedJournalError, match=f"^{FIRST}: offset {places()[0].frames[4][0]}: "):
+        list(checked(segments_of(closed)))
+
+
+@pytest.mark.parametrize("last_seq", [1, 4, 5])
+def test_a_reader_never_skips_what_it_cannot_read(closed: Path, last_seq: int) -> None:
+    """A batch that turns to zeros while the journal is open is named by whoever reads it, not passed over."""
+    begin, end = places()[0].frames[last_seq]
+    with FileJournal(closed, SEGMENT_BYTES) as journal:
+        with (closed / FIRST).open("r+b") as file:
+            file.seek(begin)
+            file.write(bytes(end - begin))
+        found: list[int] = []
+        with pytest.raises(DamagedJournalError, match=f"^{FIRST}: offset {begin}: "):
+            found.extend(frame.last_seq for frame in journal.read(0, 12))
+        assert list(journal.read(9, 12))
+
+
+def test_a_reader_notices_batches_that_do_not_follow_each_other(closed: Path) -> None:
+    """Whole frames in the wrong place are damage to a reader, too."""
+    with FileJournal(closed, SEGMENT_BYTES) as journal:
+        begin, end = places()[0].frames[4]
+        other = places()[0].frames[5][0]
+        data = bytearray((closed / FIRST).read_bytes())
+        data[other : other + end - begin] = data[begin:end]
+        (closed / FIRST).write_bytes(data)
+        with pytest.raises(DamagedJournalError, match=f"^{FIRST}: offset {other}: expected seq 5, got 2$"):
+            list(journal.read(0, 12))
 
 
 def test_a_lost_header_does_not_empty_a_segment(closed: Path) -> None:
@@ -311,34 +391,3 @@ def test_a_batch_is_on_disk_when_append_returns(tmp_path: Path, monkeypatch: pyt
             journal.append(number, number, b"batch-%d" % number)
             assert len(seen) == number
             assert seen[-1].rstrip(b"\0").endswith(b"batch-%d" % number)
-
-
-def test_nothing_is_acknowledged_when_the_disk_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of the barrier comes out of `append`, and the batch does not count as written."""
-
-    def fails(fd: int) -> None:
-        raise OSError(errno.EIO, "barrier")
-
-    with write(tmp_path) as journal:
-        monkeypatch.setattr(os, "fdatasync", fails)
-        with pytest.raises(OSError, match="barrier"):
-            journal.append(13, 13, b"lost")
-        assert journal.last_seq == 12
-
-
-def test_a_full_disk_is_an_error_of_the_append_that_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The spare segment could not be written: the batch that needs it fails, those before it stand."""
-    real = os.pwrite
-
-    def full(fd: int, data: bytes, offset: int) -> int:
-        if len(data) == SEGMENT_BYTES:
-            raise OSError(errno.ENOSPC, "no room")
-        return real(fd, data, offset)
-
-    with FileJournal(tmp_path, SEGMENT_BYTES) as journal:
-        journal.append(1, 1, b"a" * 100)
-    monkeypatch.setattr(os, "pwrite", full)
-    with FileJournal(tmp_path, SEGMENT_BYTES) as journal:
-        with pytest.raises(OSError, match="no room"):
-            journal.append(2, 2, b"b" * 100)
-        assert (journal.last_seq, read(journal)) == (1, [1])

@@ -4,17 +4,17 @@ import re
 
 import pytest
 
+from matching.journal.errors import DamagedJournalError
 from matching.journal.frames import (
     FRAME_HEADER_BYTES,
     FRAME_MAGIC,
     SEGMENT_HEADER_BYTES,
-    DamagedJournalError,
     decode_segment_header,
     encode_frame,
     encode_segment_header,
     frame_at,
+    frame_crc32c,
     frames_in,
-    tail_is_clean,
 )
 
 FIRST = encode_frame(1, 3, 1, b"one")
@@ -44,7 +44,7 @@ def test_the_checksum_is_crc32c() -> None:
     """RFC 3720's polynomial, not zlib's: the well-known value of "123456789" is e3069283."""
     frame = encode_frame(1, 1, 1, b"x")
     covered = frame[4:8] + frame[12:]
-    assert int.from_bytes(frame[8:12], "little") == crc32c(covered)
+    assert int.from_bytes(frame[8:12], "little") == crc32c(covered) == frame_crc32c(1, 1, 1, b"x")
     assert crc32c(b"123456789") == 0xE3069283
 
 
@@ -67,8 +67,7 @@ def test_frames_are_read_in_order_up_to_the_zeros() -> None:
         SEGMENT_HEADER_BYTES + len(FIRST) + len(SECOND),
         SEGMENT_HEADER_BYTES + len(FIRST) + len(SECOND) + len(THIRD),
     )
-    assert tail_is_clean(data, last.end)
-    assert not tail_is_clean(data, last.offset)
+    assert frame_at(data[last.offset :], 0, last.offset) == last
 
 
 @pytest.mark.parametrize("cut", range(len(THIRD)))
@@ -131,7 +130,9 @@ def test_the_magic_inside_a_payload_is_no_frame() -> None:
 
 def test_a_segment_header_round_trips() -> None:
     """The header tells the first sequence, and the length of the file is what it says."""
-    assert decode_segment_header(segment(first_seq=77), "seg") == 77
+    data = segment(first_seq=77)
+    assert decode_segment_header(data, len(data), "seg") == 77
+    assert decode_segment_header(data[:SEGMENT_HEADER_BYTES], len(data), "seg") == 77
 
 
 @pytest.mark.parametrize("offset", range(SEGMENT_HEADER_BYTES))
@@ -140,7 +141,7 @@ def test_a_changed_byte_in_a_segment_header_is_damage(offset: int) -> None:
     data = bytearray(segment())
     data[offset] ^= 1 << offset % 8
     with pytest.raises(DamagedJournalError, match=re.escape("seg: offset 0: not a journal segment")):
-        decode_segment_header(bytes(data), "seg")
+        decode_segment_header(bytes(data), BYTES, "seg")
 
 
 @pytest.mark.parametrize("length", [0, 1, SEGMENT_HEADER_BYTES - 1, SEGMENT_HEADER_BYTES, BYTES - 1, BYTES + 1])
@@ -148,7 +149,7 @@ def test_a_segment_of_another_length_is_damage(length: int) -> None:
     """A file that was cut, or grew, is named with the offset at which it ends."""
     data = segment(FIRST).ljust(BYTES + 1, b"\0")[:length]
     with pytest.raises(DamagedJournalError, match=f"^seg: offset {length}: "):
-        decode_segment_header(data, "seg")
+        decode_segment_header(data, length, "seg")
 
 
 def test_a_frame_that_claims_more_than_there_is_is_none() -> None:
