@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from clients.cli.audit import require, show_verification, verification_fields
 from clients.cli.connection import Connection, json_option, pass_connection
 from clients.cli.output import write_fields, write_json, write_table
-from clients.flow.lobster import FlowEvent, Mapping, parse, symbol_of
+from clients.flow.lobster import FlowAccounts, FlowEvent, Mapping, parse, symbol_of
 from clients.flow.run import FlowOptions, FlowResult, run_flow
 from clients.sdk.calls import Patience
 from clients.sdk.session import WINDOW_DEFAULT
@@ -31,7 +31,8 @@ PATIENCE = Patience(call_s=5.0, retry_s=60.0, reconnect_s=300.0)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--speed", type=click.FloatRange(0), default=0.0, help="Multiple of the recorded speed; 0: flat out.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many events.")
-@click.option("--account", default="FLOW", show_default=True, help="Account of the resting orders.")
+@click.option("--bid-account", default="FLOW-BID", show_default=True, help="Account of the resting purchases.")
+@click.option("--ask-account", default="FLOW-ASK", show_default=True, help="Account of the resting sales.")
 @click.option("--taker-account", default="FLOW-TAKER", show_default=True, help="Account of the executions.")
 @click.option("--symbol", default="", help="The instrument; by default what the file name begins with.")
 @click.option("--frame-size", type=click.IntRange(1, 1024), default=128, show_default=True, help="Commands in a frame.")
@@ -50,10 +51,11 @@ async def flow(
 ) -> None:
     """Sends the order flow of a LOBSTER message FILE and accounts for every event."""
     audit_token = options.pop("audit_token")
-    sending = FlowOptions(options.pop("account"), options.pop("taker_account"), **options)
+    accounts = FlowAccounts(*(options.pop(f"{role}_account") for role in ("bid", "ask", "taker")))
+    sending = FlowOptions(accounts, **options)
     try:
         run_id = run_id or f"{time.time_ns() // 1000:x}"
-        mapping = Mapping(run_id, symbol or symbol_of(file), sending.maker, sending.taker)
+        mapping = Mapping(run_id, symbol or symbol_of(file), accounts)
         auditor = None if no_audit else _auditor(connection, audit_token)
         result = await _run(connection, file, limit, mapping, sending)
     except ValueError as error:
@@ -84,7 +86,7 @@ def _auditor(connection: Connection, audit_token: str) -> Any:
 async def _run(
     connection: Connection, file: Path, limit: int | None, mapping: Mapping, sending: FlowOptions
 ) -> FlowResult:
-    accounts = [sending.maker, sending.taker]
+    accounts = sorted(set(sending.accounts))
     with file.open(encoding="ascii") as lines, _progress(file, limit) as progress:
         events: Iterable[FlowEvent] = islice(parse(lines), limit)
         async with connection.client("trader", accounts=accounts, patience=PATIENCE) as client:

@@ -1,8 +1,9 @@
 """Reads LOBSTER message files and says what each event means as a command. Pure.
 
 A file holds what happened at the top of one book: orders, partial cancels,
-deletions, executions, halts. Here the resting orders belong to a maker and each
-execution becomes an aggressive IOC order of a taker. Events of an order that
+deletions, executions, halts. Here bids and asks belong to two accounts, which
+may trade with each other, and each execution becomes an aggressive IOC order of
+a third. Events of an order that
 the file never announced cannot be sent. Prices are integers of 10^-4 USD and
 become decimal strings without a float in between. Format: LOBSTER, "Output
 structure", https://lobsterdata.com/info/DataStructure.php.
@@ -59,6 +60,20 @@ class FlowEvent(NamedTuple):
     qty: int
     price: int
     is_buy: bool
+
+
+class FlowAccounts(NamedTuple):
+    """Whose orders the flow consists of.
+
+    Attributes:
+        bids: account of the resting purchases.
+        asks: account of the resting sales; another one, or self-trade prevention would end what meets.
+        taker: account of the executions.
+    """
+
+    bids: str
+    asks: str
+    taker: str
 
 
 class FormatError(ValueError):
@@ -136,14 +151,14 @@ class Mapping:
     Args:
         run_id: part of every `cl_ord_id`; the same run id and file give the same keys.
         symbol: the instrument.
-        maker: the account of the resting orders.
-        taker: the account of the executions.
+        accounts: whose orders they become.
     """
 
-    def __init__(self, run_id: str, symbol: str, maker: str, taker: str) -> None:
+    def __init__(self, run_id: str, symbol: str, accounts: FlowAccounts) -> None:
         if not RUN_ID.fullmatch(run_id):
             raise ValueError(f"a run id has 1 to 16 letters, digits, dots, colons or dashes, unlike {run_id[:40]!r}")
-        self._symbol, self._maker, self._taker = symbol, maker, taker
+        self._symbol = symbol
+        self._accounts = accounts
         self._prefix = f"{run_id}-"
         self._resting: dict[str, _Resting] = {}
         self.counts = MappingCounts()
@@ -178,13 +193,16 @@ class Mapping:
             del self._resting[event.order_id]
         return self._execute(event)
 
+    def _maker(self, event: FlowEvent) -> str:
+        return self._accounts.bids if event.is_buy else self._accounts.asks
+
     def _submit(self, event: FlowEvent) -> entry.SessionCommand:
         self.counts.submits += 1
         side = types.SIDE_BUY if event.is_buy else types.SIDE_SELL
         self._resting[event.order_id] = _Resting(event.qty, event.qty)
         return entry.SessionCommand(
             submit=orders.OrderTerms(
-                account=self._maker,
+                account=self._maker(event),
                 cl_ord_id=self._prefix + event.order_id,
                 symbol=self._symbol,
                 side=side,
@@ -204,7 +222,7 @@ class Mapping:
         self.counts.replaces += 1
         return entry.SessionCommand(
             replace=entry.ReplaceOrderRequest(
-                account=self._maker,
+                account=self._maker(event),
                 orig_cl_ord_id=self._prefix + event.order_id,
                 cl_ord_id=f"{self._prefix}r{self.counts.events}",
                 qty=str(resting.total_qty),
@@ -216,7 +234,7 @@ class Mapping:
         del self._resting[event.order_id]
         return entry.SessionCommand(
             cancel=entry.CancelOrderRequest(
-                account=self._maker,
+                account=self._maker(event),
                 orig_cl_ord_id=self._prefix + event.order_id,
                 cl_ord_id=f"{self._prefix}c{self.counts.events}",
             )
@@ -227,7 +245,7 @@ class Mapping:
         self.counts.executions += 1
         return entry.SessionCommand(
             submit=orders.OrderTerms(
-                account=self._taker,
+                account=self._accounts.taker,
                 cl_ord_id=f"{self._prefix}x{self.counts.events}",
                 symbol=self._symbol,
                 side=types.SIDE_SELL if event.is_buy else types.SIDE_BUY,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ordergate.orders.v1 import order_entry_pb2 as entry
 
-from clients.flow.lobster import FlowEvent, Mapping, MappingCounts
+from clients.flow.lobster import FlowAccounts, FlowEvent, Mapping, MappingCounts
 from clients.flow.tally import Tally
 from clients.sdk.client import Client
 from clients.sdk.session import Session
@@ -25,15 +25,13 @@ class FlowOptions:
     """How the flow is sent.
 
     Args:
-        maker: account of the resting orders.
-        taker: account of the executions.
+        accounts: whose orders they are; those of the mapping.
         speed: multiple of the recorded speed; 0 for as fast as possible.
         frame_size: most commands in one frame.
         window: most commands that wait for their answer.
     """
 
-    maker: str
-    taker: str
+    accounts: FlowAccounts
     speed: float = 0.0
     frame_size: int = 128
     window: int = 2048
@@ -70,7 +68,7 @@ async def run_flow(
     """
     tally = Tally(mapping.prefix)
     session = client.session(
-        [options.maker, options.taker],
+        sorted(set(options.accounts)),
         window=options.window,
         cancel_on_disconnect=False,
         heartbeat_interval_s=HEARTBEAT_S,

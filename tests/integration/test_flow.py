@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from clients.flow.lobster import Mapping, parse
+from clients.flow.lobster import FlowAccounts, Mapping, parse
 from clients.flow.run import FlowOptions, FlowResult, run_flow
 from clients.sdk.calls import Patience
 from clients.sdk.client import Client
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runtime.stack.system import Stack
     from tests.integration.conftest import Ordergate
 
+ACCOUNTS = FlowAccounts("FLOW-BID", "FLOW-ASK", "FLOW-TAKER")
 # One cycle: rest on both sides, lower one, trade with the other, miss, leave nothing behind.
 CYCLE = (
     "1,{a},100,2230000,1",
@@ -90,10 +91,8 @@ def flow_file(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def client(system: Stack) -> AsyncIterator[Client]:
-    """A client that may trade for both accounts of the flow."""
-    tokens = DevKeyTokens.from_settings(
-        system.settings, subject="flow", roles=["trader"], accounts=["FLOW", "FLOW-TAKER"]
-    )
+    """A client that may trade for the accounts of the flow."""
+    tokens = DevKeyTokens.from_settings(system.settings, subject="flow", roles=["trader"], accounts=list(ACCOUNTS))
     async with Client(system.settings.gateway_address, token=tokens, patience=HURRIED) as connected:
         yield connected
 
@@ -107,7 +106,7 @@ async def amzn(client: Client, account: str) -> int:
 
 async def test_every_event_is_accounted_for(ordergate: Ordergate, flow_file: Path, client: Client) -> None:
     """The summary is what the file's construction says, positions moved by the fills, and the audit log is verified."""
-    before = [await amzn(client, account) for account in ("FLOW", "FLOW-TAKER")]
+    before = [await amzn(client, account) for account in ACCOUNTS]
     finished = await ordergate("flow", flow_file, "--json", "--frame-size", 64, "--window", 256)
     assert finished.err == ""
     (summary,) = finished.objects
@@ -119,13 +118,13 @@ async def test_every_event_is_accounted_for(ordergate: Ordergate, flow_file: Pat
     assert latency == sorted(latency)
     assert summary["audit"]["ok"]
     assert summary["audit"]["tree_size"] >= summary["last_seq"]
-    after = [await amzn(client, account) for account in ("FLOW", "FLOW-TAKER")]
-    assert [then - now for then, now in zip(after, before, strict=True)] == [-9000, 9000]
+    after = [await amzn(client, account) for account in ACCOUNTS]
+    assert [then - now for then, now in zip(after, before, strict=True)] == [0, -9000, 9000]
 
 
 async def test_the_tape_shows_every_fill(system: Stack, ordergate: Ordergate, flow_file: Path, client: Client) -> None:
     """The trades that market data replays are the fills of the run, in order, at the price of the resting order."""
-    start_seq = (await client.portfolio("FLOW")).as_of_seq
+    start_seq = (await client.portfolio(ACCOUNTS.asks)).as_of_seq
     (summary,) = (await ordergate("flow", flow_file, "--json", "--no-audit", "--limit", 500)).objects
     tokens = DevKeyTokens.from_settings(system.settings, subject="reader", roles=["auditor"])
     trades = []
@@ -158,12 +157,12 @@ async def test_a_run_that_is_repeated_trades_nothing(ordergate: Ordergate, flow_
         f"again{flow_file.stat().st_ino}",
     )
     (first,) = (await ordergate(*arguments)).objects
-    held = await amzn(client, "FLOW")
+    held = await amzn(client, ACCOUNTS.asks)
     (second,) = (await ordergate(*arguments)).objects
     assert first["repeats"] == 0
     assert (second["orders"], second["fills"], second["unanswered"]) == (0, 0, 0)
     assert second["repeats"] == second["commands"] - second["rejects"]["PRICE_OFF_TICK"]
-    assert await amzn(client, "FLOW") == held
+    assert await amzn(client, ACCOUNTS.asks) == held
 
 
 async def test_people_get_a_summary(ordergate: Ordergate, flow_file: Path) -> None:
@@ -176,9 +175,7 @@ async def test_people_get_a_summary(ordergate: Ordergate, flow_file: Path) -> No
 
 async def test_a_speed_keeps_the_recorded_distances(client: Client, flow_file: Path) -> None:
     """At ten times the speed, a second of events takes a tenth of a second at least."""
-    result = await run_flow(
-        client, mapping(flow_file), parse(lines(101)), FlowOptions("FLOW", "FLOW-TAKER", speed=10.0)
-    )
+    result = await run_flow(client, mapping(flow_file), parse(lines(101)), FlowOptions(ACCOUNTS, speed=10.0))
     assert result.elapsed_s >= 100 * CYCLE_S / 10
     assert result.commands == 101 * COMMANDS_A_CYCLE
     assert result.unanswered == 0
@@ -190,7 +187,7 @@ async def test_a_killed_server_changes_nothing(
 ) -> None:
     """kill -9 in the middle of the flow: every command is carried out exactly once, and every answer arrives."""
     cycles = 400
-    before = await amzn(client, "FLOW")
+    before = await amzn(client, ACCOUNTS.asks)
     killing: list[asyncio.Task[None]] = []
     marks = {cycles * 10 * number // (len(victims) + 1): victim for number, victim in enumerate(victims, 1)}
 
@@ -202,7 +199,7 @@ async def test_a_killed_server_changes_nothing(
         for mark in [mark for mark in marks if mark <= events]:
             killing.append(asyncio.create_task(kill_and_restart(marks.pop(mark))))
 
-    options = FlowOptions("FLOW", "FLOW-TAKER", frame_size=32, window=256)
+    options = FlowOptions(ACCOUNTS, frame_size=32, window=256)
     flow = mapping(tmp_path)
     async with asyncio.timeout(120):
         result = await run_flow(client, flow, parse(lines(cycles)), options, progress)
@@ -210,7 +207,7 @@ async def test_a_killed_server_changes_nothing(
     assert len(killing) == len(victims)
     assert outcome(result) == {name: expected(cycles)[name] for name in outcome(result)}
     assert result.reconnects >= victims.count("gateway")
-    assert before - await amzn(client, "FLOW") == 30 * cycles
+    assert before - await amzn(client, ACCOUNTS.asks) == 30 * cycles
     assert await seen_once(client, flow.prefix, result) == cycles
 
 
@@ -218,14 +215,14 @@ async def test_the_command_survives_every_server(
     system: Stack, client: Client, ordergate: Ordergate, flow_file: Path
 ) -> None:
     """With gateway, matching and compliance killed under it, the run ends with the same summary and a verified log."""
-    start_seq = (await client.portfolio("FLOW")).as_of_seq
+    start_seq = (await client.portfolio(ACCOUNTS.asks)).as_of_seq
     flow = asyncio.create_task(ordergate("flow", flow_file, "--json", "--speed", 1, "--frame-size", 16, "--window", 64))
     victims = ["compliance", "gateway", "matching"]
     reports = 0
-    async with asyncio.timeout(100), aclosing(client.reports("FLOW", resume_after=start_seq)) as stream:
+    async with asyncio.timeout(100), aclosing(client.reports(ACCOUNTS.asks, resume_after=start_seq)) as stream:
         async for _ in stream:
             reports += 1
-            if reports % 300 == 0:
+            if reports % 200 == 0:
                 victim = victims.pop(0)
                 await system.kill(victim)
                 await system.restart(victim)
@@ -242,7 +239,7 @@ async def test_the_command_survives_every_server(
 
 def mapping(path: Path) -> Mapping:
     """A mapping with a run id of this test's own."""
-    return Mapping(f"t{abs(hash(path)) % 10**12}", "AMZN", "FLOW", "FLOW-TAKER")
+    return Mapping(f"t{abs(hash(path)) % 10**12}", "AMZN", ACCOUNTS)
 
 
 def outcome(result: FlowResult) -> dict[str, Any]:
@@ -266,7 +263,7 @@ async def seen_once(client: Client, prefix: str, result: FlowResult) -> int:
     """Fills of the run as a fresh report stream tells them; the last report of the run ends it."""
     fills = 0
     keys = set()
-    async with aclosing(client.reports("FLOW-TAKER", resume_after=result.tally.start_seq)) as reports:
+    async with aclosing(client.reports(ACCOUNTS.taker, resume_after=result.tally.start_seq)) as reports:
         async for report in reports:
             if report.cl_ord_id.startswith(prefix):
                 fills += bool(report.last_qty)

@@ -42,7 +42,7 @@ from tests.load.latency import Latencies, closed_loop, open_loop, percentiles
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench" / "results"
-ACCOUNTS = ("FLOW", "FLOW-TAKER")
+ACCOUNTS = ("FLOW-BID", "FLOW-TAKER")
 ECHO_BYTES = 100
 DEPTH_TICKS = 20
 OPEN_LOOP_RATE_PER_S = 500

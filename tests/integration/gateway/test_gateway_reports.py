@@ -67,8 +67,8 @@ async def test_it_resumes_without_a_gap(venue: Venue) -> None:
 
 async def test_the_whole_past_is_there(venue: Venue) -> None:
     """From 0 on the account's numbers are dense."""
-    last = await venue.submit(accounts=["FLOW"], symbol="AMZN")
-    async with reports_of(venue, "FLOW", resume_after=0) as messages:
+    last = await venue.submit(accounts=["FLOW-BID"], symbol="AMZN")
+    async with reports_of(venue, "FLOW-BID", resume_after=0) as messages:
         numbers: list[int] = []
         async for message in messages:
             if message.HasField("report"):

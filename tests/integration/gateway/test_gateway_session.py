@@ -186,8 +186,8 @@ async def test_reports_since_a_sequence_are_replayed(venue: Venue) -> None:
 
 async def test_the_whole_past_can_be_replayed(venue: Venue) -> None:
     """From 0 on, the account's numbers are dense: nothing is missing."""
-    last = await venue.submit(accounts=["FLOW"], symbol="AMZN")
-    async with session(venue, venue.as_role(accounts=["FLOW"]), resume_after=0) as client:
+    last = await venue.submit(accounts=["FLOW-BID"], symbol="AMZN")
+    async with session(venue, venue.as_role(accounts=["FLOW-BID"]), resume_after=0) as client:
         reports: list[orders.ExecutionReport] = []
         while not reports or reports[-1].seq < last.seq:
             reports += (await client.until("frame")).frame.reports
@@ -270,7 +270,7 @@ async def test_a_session_has_one_logon(venue: Venue, second: dict[str, Any]) -> 
     ("accounts", "logon", "reason"),
     [
         (["DEMO"], {"accounts": ["MM"]}, "ACCOUNT_NOT_ALLOWED"),
-        (["DEMO", "MM"], {"accounts": ["DEMO", "MM", "FLOW"]}, "ACCOUNT_NOT_ALLOWED"),
+        (["DEMO", "MM"], {"accounts": ["DEMO", "MM", "FLOW-BID"]}, "ACCOUNT_NOT_ALLOWED"),
         (["DEMO", "MM"], {}, "FIELD_MISSING"),
         ([], {}, "FIELD_MISSING"),
         (["DEMO"], {"accounts": ["DEMO"] * 65}, "FIELD_INVALID"),

@@ -219,8 +219,8 @@ async def test_an_order_is_its_accounts_own(venue: Venue) -> None:
 
 async def test_pages_hold_every_order_once(venue: Venue) -> None:
     """Newest first, page by page, each order once, however the pages are cut and while new orders come in."""
-    own = venue.as_role(accounts=["FLOW"])
-    placed = [(await venue.submit(accounts=["FLOW"], symbol="AMZN")).order_id for _ in range(7)]
+    own = venue.as_role(accounts=["FLOW-BID"])
+    placed = [(await venue.submit(accounts=["FLOW-BID"], symbol="AMZN")).order_id for _ in range(7)]
     for size in (1, 3, 7, 100):
         listed: list[str] = []
         token = ""
@@ -229,7 +229,7 @@ async def test_pages_hold_every_order_once(venue: Venue) -> None:
             page = await venue.orders.ListOrders(request, metadata=own)
             assert len(page.orders) <= size
             listed += [order.order_id for order in page.orders]
-            newer = await venue.submit(accounts=["FLOW"], symbol="AMZN")
+            newer = await venue.submit(accounts=["FLOW-BID"], symbol="AMZN")
             token = page.next_page_token
             if not token:
                 break

@@ -60,7 +60,7 @@ async def test_ticks_tell_quotes_trades_and_reference_prices(venue: Venue) -> No
 async def test_trades_are_replayed_after_a_position(venue: Venue) -> None:
     """A reader gets the trades after the position it names, once, and the same trade id as the venue's events."""
     first = await venue.carry_out(venue.limit(SELL, 19010, 7), venue.limit(BUY, 19010, 3))
-    second = await venue.carry_out(venue.limit(BUY, 19010, 2), venue.limit(SELL, 22300, 1, "AMZN", account="FLOW"))
+    second = await venue.carry_out(venue.limit(BUY, 19010, 2), venue.limit(SELL, 22300, 1, "AMZN", account="FLOW-BID"))
     trader = venue.as_role("trader")
     everything = marketdata.SubscribeTradesRequest(symbols=["AAPL"], resume_after=0)
     call = venue.stub.SubscribeTrades(everything, metadata=trader)

@@ -6,14 +6,15 @@ import pytest
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.types.v1 import types_pb2 as types
 
-from clients.flow.lobster import EventType, FlowEvent, FormatError, Mapping, parse, price_text, symbol_of
+from clients.flow.lobster import EventType, FlowAccounts, FlowEvent, FormatError, Mapping, parse, price_text, symbol_of
 
+ACCOUNTS = FlowAccounts("B", "A", "T")
 HEADER = "Time,Type,OrderId,Size,Price,Direction"
 
 
 def mapped(*lines: str) -> tuple[list[entry.SessionCommand | None], Mapping]:
     """What each line became."""
-    mapping = Mapping("run", "AMZN", "M", "T")
+    mapping = Mapping("run", "AMZN", ACCOUNTS)
     return [mapping.command(event) for event in parse(lines)], mapping
 
 
@@ -58,13 +59,21 @@ def test_a_new_limit_order_rests_for_the_maker() -> None:
     (command,), _ = mapped("1.0,1,77,21,2238100,1")
     assert command is not None
     terms = command.submit
-    assert (terms.account, terms.cl_ord_id, terms.symbol) == ("M", "run-77", "AMZN")
+    assert (terms.account, terms.cl_ord_id, terms.symbol) == ("B", "run-77", "AMZN")
     assert (terms.side, terms.ord_type, terms.time_in_force) == (
         types.SIDE_BUY,
         types.ORD_TYPE_LIMIT,
         types.TIME_IN_FORCE_DAY,
     )
     assert (terms.qty, terms.price) == ("21", "223.81")
+
+
+@pytest.mark.parametrize(("direction", "account"), [("1", "B"), ("-1", "A")])
+def test_each_side_has_an_account_of_its_own(direction: str, account: str) -> None:
+    """Orders, replaces and cancels of bids and of asks name different accounts, so that the two may trade."""
+    commands, _ = mapped(*(f"{kind}.0,{kind},77,{qty},2238100,{direction}" for kind, qty in ((1, 21), (2, 1), (3, 20))))
+    placed, lowered, deleted = (command for command in commands if command is not None)
+    assert {placed.submit.account, lowered.replace.account, deleted.cancel.account} == {account}
 
 
 def test_a_partial_cancel_lowers_the_total_quantity() -> None:
@@ -93,7 +102,7 @@ def test_a_deletion_is_a_cancel() -> None:
     """Type 3 cancels by the client's key; afterwards the order is not in the book."""
     commands, mapping = mapped("1.0,1,77,21,2238100,1", "2.0,3,77,21,2238100,1", "3.0,3,77,21,2238100,1")
     assert commands[1] is not None
-    assert (commands[1].cancel.account, commands[1].cancel.orig_cl_ord_id) == ("M", "run-77")
+    assert (commands[1].cancel.account, commands[1].cancel.orig_cl_ord_id) == ("B", "run-77")
     assert commands[2] is None
     assert mapping.counts.not_in_book == 1
 
@@ -148,7 +157,7 @@ def test_the_same_run_gives_the_same_keys() -> None:
 def test_a_run_id_must_fit_into_a_key(run_id: str) -> None:
     """Keys have at most 36 characters of a fixed alphabet."""
     with pytest.raises(ValueError, match="run id"):
-        Mapping(run_id, "AMZN", "M", "T")
+        Mapping(run_id, "AMZN", ACCOUNTS)
 
 
 def test_the_symbol_comes_from_the_file_name() -> None:
