@@ -5,12 +5,23 @@ than the matching itself. `runtime.event_layout` says where an event has what. A
 test holds both against the generated classes, field by field.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Sequence
 
 from matching.core.events import OrderEvent
-from runtime.event_layout import BODY_STATE_BYTES, REQUEST, REQUEST_TAG, STATE, TRADE, body_length
-from runtime.layout import nested, repeated_text, text, varint
+from runtime.event_layout import (
+    BODY_STATE_BYTES,
+    FEE,
+    FEE_TAG,
+    REQUEST,
+    REQUEST_TAG,
+    STATE,
+    TRADE,
+    body_length,
+)
+from runtime.layout import nested, number, repeated_text, text, varint
 
 _TIME = struct.Struct("<Bq")
 
@@ -23,6 +34,8 @@ def order_event(event: OrderEvent, last_of_command: bool) -> bytes:
         repeated_text(b"\x5a", terms.symbol),
         text(b"\x1a", event.cl_ord_id),
     ]
+    if not terms.is_plain:
+        parts.extend(_extras(event))
     if event.reason:
         parts.append(b"\x40" + varint(event.reason))
         if event.field:
@@ -31,9 +44,13 @@ def order_event(event: OrderEvent, last_of_command: bool) -> bytes:
         parts.append(text(b"\x22", event.orig_cl_ord_id))
     if event.last_qty_lots:
         parts.append(_trade(event))
+        if event.fee_micro:
+            parts.append(FEE.pack(FEE_TAG, event.fee_micro))
     if event.request:
         parts.append(REQUEST.pack(REQUEST_TAG, event.received_unix_ns))
         parts.append(repeated_text(b"\xe2\x01", event.actor))
+        if event.session_id:
+            parts.append(repeated_text(b"\xfa\x02", event.session_id))
     if terms.decision_maker:
         parts.append(repeated_text(b"\xea\x01", terms.decision_maker))
     if terms.strategy_id:
@@ -62,6 +79,33 @@ def order_event(event: OrderEvent, last_of_command: bool) -> bytes:
         0x01F8, terms.self_trade_prevention,
     )  # fmt: skip
     return state + rest
+
+
+def _extras(event: OrderEvent) -> list[bytes]:
+    """What only orders have that are more than side, type, time in force, quantity and price."""
+    terms = event.terms
+    parts = [
+        number(tag, value)
+        for tag, value in (
+            (b"\x80\x02", event.stop_px_ticks),
+            (b"\x88\x02", event.display_qty_lots),
+            (b"\x90\x02", event.shown_qty_lots),
+            (b"\xa0\x02", terms.trail_offset),
+            (b"\xa8\x02", terms.trail_unit),
+            (b"\xb0\x02", terms.trigger_by),
+            (b"\xb8\x02", terms.min_qty_lots),
+            (b"\xc0\x02", terms.expire_unix_ns),
+            (b"\xc8\x02", int(terms.post_only)),
+            (b"\xd0\x02", int(terms.reduce_only)),
+            (b"\xd8\x02", terms.contingency_type),
+            (b"\xe8\x02", terms.leg),
+            (b"\xf0\x02", terms.client_unix_ns),
+        )
+        if value
+    ]
+    if terms.list_id:
+        parts.append(text(b"\xe2\x02", terms.list_id))
+    return parts
 
 
 def _trade(event: OrderEvent) -> bytes:

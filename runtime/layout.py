@@ -44,3 +44,8 @@ def nested(tag: bytes, parts: list[bytes]) -> bytes:
     """A message field that consists of `parts`."""
     body = b"".join(parts)
     return tag + varint(len(body)) + body
+
+
+def number(tag: bytes, value: int) -> bytes:
+    """A number from 0 up as a varint field."""
+    return tag + varint(value)

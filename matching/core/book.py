@@ -2,30 +2,61 @@
 
 Each side is a dict of levels and a sorted list of their ranks. A rank is the
 price on the bid side and its negative on the ask side, so that on both sides
-the best level is the last of the list. A level keeps its orders in the order of
-their arrival, in a dict.
+the best level is the last of the list. A level chains its orders in the order
+of their arrival; an order knows its neighbours, so that it leaves from anywhere
+at once.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 
 from matching.core.orders import Order
 
 
 class Level:
-    """The orders at one price, oldest first, and their open quantity in lots."""
-
-    __slots__ = ("orders", "qty_lots")
+    """The orders at one price, oldest first, and their open quantity in lots, hidden parts included."""
 
     def __init__(self) -> None:
-        self.orders: dict[int, Order] = {}
+        self.first: Order | None = None
+        self.last: Order | None = None
         self.qty_lots = 0
+
+    def append(self, order: Order) -> None:
+        """Puts an order at the back."""
+        last = self.last
+        order.level_before = last
+        if last is None:
+            self.first = order
+        else:
+            last.level_after = order
+        self.last = order
+
+    def unlink(self, order: Order) -> None:
+        """Takes an order out of the chain."""
+        before, after = order.level_before, order.level_after
+        if before is None:
+            self.first = after
+        else:
+            before.level_after = after
+        if after is None:
+            self.last = before
+        else:
+            after.level_before = before
+        order.level_before = order.level_after = None
+
+    def orders(self) -> list[Order]:
+        """The orders, oldest first."""
+        found = []
+        order = self.first
+        while order is not None:
+            found.append(order)
+            order = order.level_after
+        return found
 
 
 class BookSide:
     """All bids, or all asks. `sign` is 1 for bids and -1 for asks."""
-
-    __slots__ = ("levels", "ranks", "sign")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
@@ -43,20 +74,29 @@ class BookSide:
         if level is None:
             level = self.levels[rank] = Level()
             insort(self.ranks, rank)
-        level.orders[order.order_id] = order
+        level.append(order)
         level.qty_lots += order.leaves_qty_lots
 
     def remove(self, order: Order) -> None:
         """Takes an order out, with all that it has open."""
         rank = order.price_ticks * self.sign
         level = self.levels[rank]
-        del level.orders[order.order_id]
+        level.unlink(order)
         level.qty_lots -= order.leaves_qty_lots
-        if not level.orders:
-            self.drop(rank)
+        if level.first is None:
+            self._drop(rank)
 
-    def drop(self, rank: int) -> None:
-        """Removes an empty level."""
+    def requeue(self, order: Order) -> None:
+        """Sends an order to the back of its level."""
+        level = self.levels[order.price_ticks * self.sign]
+        level.unlink(order)
+        level.append(order)
+
+    def lower(self, order: Order, qty_lots: int) -> None:
+        """Takes `qty_lots` off an order's level; the order itself is the caller's."""
+        self.levels[order.price_ticks * self.sign].qty_lots -= qty_lots
+
+    def _drop(self, rank: int) -> None:
         del self.levels[rank]
         ranks = self.ranks
         if ranks[-1] == rank:
@@ -64,27 +104,26 @@ class BookSide:
         else:
             del ranks[bisect_left(ranks, rank)]
 
-    def best_first(self) -> Iterator[tuple[int, Level]]:
+    def best_first(self) -> list[tuple[int, Level]]:
         """Prices in ticks and their levels, best first."""
-        for rank in reversed(self.ranks):
-            yield rank * self.sign, self.levels[rank]
+        return [(rank * self.sign, self.levels[rank]) for rank in reversed(self.ranks)]
 
-    def sweep_value(self, qty_lots: int) -> int:
-        """What taking up to `qty_lots` would trade for, in ticks times lots."""
+    def sweep_value(self, qty_lots: int, worst_ticks: int) -> int:
+        """What taking up to `qty_lots` at `worst_ticks` or better would trade for, in ticks times lots."""
         value = 0
-        for price_ticks, level in self.best_first():
-            taken = min(qty_lots, level.qty_lots)
-            value += taken * price_ticks
+        worst_rank = worst_ticks * self.sign
+        place = len(self.ranks) - 1
+        while place >= 0 and qty_lots and self.ranks[place] >= worst_rank:
+            rank = self.ranks[place]
+            taken = min(qty_lots, self.levels[rank].qty_lots)
+            value += taken * rank * self.sign
             qty_lots -= taken
-            if not qty_lots:
-                break
+            place -= 1
         return value
 
 
 class Book:
-    """Bids and asks of one instrument. Never crossed between two commands."""
-
-    __slots__ = ("asks", "bids")
+    """Bids and asks of one instrument. Never crossed between two commands of continuous trading."""
 
     def __init__(self) -> None:
         self.bids = BookSide(1)
@@ -97,3 +136,8 @@ class Book:
     def opposite(self, is_buy: bool) -> BookSide:
         """The side that an order of that direction takes from."""
         return self.asks if is_buy else self.bids
+
+    def is_crossed(self) -> bool:
+        """Whether the best bid reaches the best ask."""
+        bids, asks = self.bids.ranks, self.asks.ranks
+        return bool(bids) and bool(asks) and bids[-1] >= -asks[-1]

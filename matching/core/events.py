@@ -1,148 +1,116 @@
-"""Events: what the core says has happened, as immutable values.
+"""Events: what the core says has happened, as values that nobody changes once their command is done.
 
 `seq` is dense over all events, from 1; the events of one command follow each
 other, and `command_seq` is the first one's.
 """
 
-import msgspec
+from __future__ import annotations
 
-from matching.core.commands import ListInstrument
-from matching.core.words import Cause, ExecType, Liquidity, OrdStatus, Reason, RequestKind
-
-
-class OrderTerms(msgspec.Struct, frozen=True, gc=False):
-    """What never changes in the life of an order; shared by all its events."""
-
-    account: str
-    symbol: str = ""
-    side: int = 0
-    ord_type: int = 0
-    time_in_force: int = 0
-    self_trade_prevention: int = 0
-    decision_maker: str = ""
-    strategy_id: str = ""
+from matching.core.commands import NewOrder
 
 
-class RiskNumbers(msgspec.Struct, frozen=True, gc=False):
-    """The numbers of a denial: refused because `projected` is above `limit`."""
+class Event:
+    """What every event has."""
 
-    rule: str
-    unit: int
-    limit: int
-    current: int
-    projected: int
-    limits_version: int = 0
-
-
-class OrderEvent(msgspec.Struct, frozen=True, gc=False):
-    """One event in the life of an order, with the order's state after it."""
-
-    seq: int
-    command_seq: int
-    time_unix_ns: int
-    terms: OrderTerms
-    account_seq: int
-    cl_ord_id: str
-    exec_type: ExecType
-    ord_status: OrdStatus
-    cause: Cause
-    request: RequestKind
-    order_id: int = 0
-    qty_lots: int = 0
-    price_ticks: int = 0
-    cum_qty_lots: int = 0
-    leaves_qty_lots: int = 0
-    cum_value_ticks_lots: int = 0
-    received_unix_ns: int = 0
-    actor: str = ""
-    orig_cl_ord_id: str = ""
-    reason: Reason = Reason.NONE
-    field: str = ""
-    risk: RiskNumbers | None = None
-    trade_id: int = 0
-    last_px_ticks: int = 0
-    last_qty_lots: int = 0
-    liquidity: Liquidity = Liquidity.NONE
-    contra_order_id: int = 0
+    def __init__(self, seq: int, command_seq: int, time_unix_ns: int, actor: str) -> None:
+        self.seq = seq
+        self.command_seq = command_seq
+        self.time_unix_ns = time_unix_ns
+        self.actor = actor
 
 
-class InstrumentListed(msgspec.Struct, frozen=True, gc=False):
-    """An instrument was listed."""
+class RiskNumbers:
+    """The numbers of a denial: refused because `projected` is beyond `limit`."""
 
-    seq: int
-    command_seq: int
-    time_unix_ns: int
-    instrument: ListInstrument
-    actor: str = ""
-
-
-class AccountOpened(msgspec.Struct, frozen=True, gc=False):
-    """An account was opened."""
-
-    seq: int
-    command_seq: int
-    time_unix_ns: int
-    account: str
-    actor: str = ""
+    def __init__(self, rule: str, unit: int, limit: int, current: int, projected: int, limits_version: int = 0) -> None:
+        self.rule = rule
+        self.unit = unit
+        self.limit = limit
+        self.current = current
+        self.projected = projected
+        self.limits_version = limits_version
 
 
-class CashAdjusted(msgspec.Struct, frozen=True, gc=False):
-    """Cash was deposited or withdrawn; amounts in units of 10^-6."""
+class OrderEvent(Event):
+    """One event in the life of an order, with the order's state after it.
 
-    seq: int
-    command_seq: int
-    time_unix_ns: int
-    account: str
-    currency: str
-    amount_micro: int
-    cash_micro: int
-    request_id: str
-    actor: str = ""
+    `terms` holds what never changes. What only fills, refusals or waiting orders
+    have is set after construction.
+    """
+
+    def __init__(
+        self,
+        seq: int,
+        command_seq: int,
+        time_unix_ns: int,
+        actor: str,
+        terms: NewOrder,
+        account_seq: int,
+        cl_ord_id: str,
+        exec_type: int,
+        ord_status: int,
+        cause: int,
+        request: int,
+    ) -> None:
+        self.seq = seq
+        self.command_seq = command_seq
+        self.time_unix_ns = time_unix_ns
+        self.actor = actor
+        self.terms = terms
+        self.account_seq = account_seq
+        self.cl_ord_id = cl_ord_id
+        self.exec_type = exec_type
+        self.ord_status = ord_status
+        self.cause = cause
+        self.request = request
+        self.order_id = 0
+        self.qty_lots = 0
+        self.price_ticks = 0
+        self.stop_px_ticks = 0
+        self.display_qty_lots = 0
+        self.shown_qty_lots = 0
+        self.cum_qty_lots = 0
+        self.leaves_qty_lots = 0
+        self.cum_value_ticks_lots = 0
+        self.received_unix_ns = 0
+        self.session_id = ""
+        self.orig_cl_ord_id = ""
+        self.reason = 0
+        self.field = ""
+        self.risk: RiskNumbers | None = None
+        self.trade_id = 0
+        self.last_px_ticks = 0
+        self.last_qty_lots = 0
+        self.liquidity = 0
+        self.contra_order_id = 0
+        self.fee_micro = 0
 
 
-class PositionAdjusted(msgspec.Struct, frozen=True, gc=False):
-    """Lots were booked in or out."""
+class VenueEvent(Event):
+    """A change that is not of one order.
 
-    seq: int
-    command_seq: int
-    time_unix_ns: int
-    account: str
-    symbol: str
-    qty_lots: int
-    price_ticks: int
-    position_lots: int
-    request_id: str
-    actor: str = ""
+    `name` is the field of `ordergate.matching.v1.Event` that holds it, `fields`
+    are those of its message; a test holds both against the contract.
+    """
 
-
-class DayClosed(msgspec.Struct, frozen=True, gc=False):
-    """A trading day was closed; the expiries came before it."""
-
-    seq: int
-    command_seq: int
-    time_unix_ns: int
-    trading_day: int
-    expired_orders: int
-    actor: str = ""
+    def __init__(
+        self, seq: int, command_seq: int, time_unix_ns: int, actor: str, name: str, fields: dict[str, object]
+    ) -> None:
+        super().__init__(seq, command_seq, time_unix_ns, actor)
+        self.name = name
+        self.fields = fields
 
 
-class CommandRefused(msgspec.Struct, frozen=True, gc=False):
-    """A command other than an order was refused."""
+class EncodedEvent(Event):
+    """An event of the past that a snapshot brought along as the bytes it has in the journal."""
 
-    seq: int
-    command_seq: int
-    time_unix_ns: int
-    reason: Reason
-    account: str = ""
-    field: str = ""
-    request_id: str = ""
-    actor: str = ""
+    def __init__(self, seq: int, command_seq: int, time_unix_ns: int, data: bytes) -> None:
+        super().__init__(seq, command_seq, time_unix_ns, "")
+        self.data = data
 
 
-Event = OrderEvent | InstrumentListed | AccountOpened | CashAdjusted | PositionAdjusted | DayClosed | CommandRefused
-
-
-class Replay(msgspec.Struct, frozen=True, gc=False):
+class Replay:
     """The answer to a repeated request: its original first event. Nothing changed, nothing is journaled."""
 
-    original: Event
+    def __init__(self, original: Event) -> None:
+        self.original = original

@@ -1,97 +1,158 @@
-"""Cash, holds and positions of accounts. Integers only; nothing here knows of orders' lives.
+"""Cash, positions, fees and margin of accounts. Integers only; nothing here knows of orders' lives.
 
-An open buy order holds the cash it could cost at its limit, an open sell order
-the lots it could deliver. Free is what is owned less what is held, and is never
-negative: a trade only spends what was held or checked. Cost is carried at the
-average; what a sale takes out of it is rounded down, and the last lot takes the
-rest, so that rounding never accumulates.
+Cost is carried at the average and has the sign of the position; what a reducing
+trade takes out of it is rounded down, and the last lot takes the rest, so that
+rounding never accumulates.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from matching.core.commands import AdjustCash, AdjustPosition
-    from matching.core.events import AccountOpened, CashAdjusted, PositionAdjusted
+    from matching.core.commands import Limits
+    from matching.core.events import Event
     from matching.core.keys import Outcome
-    from matching.core.orders import Order
+    from matching.core.orders import Order, OrderList
+    from matching.core.venue import Listing
 
-MONEY_MICRO_MAX = 2**62
+MONEY_MICRO_MAX: Final = 2**62
 """Bound of all money of one currency together, in units of 10^-6; keeps every sum within 64 bits."""
-LOTS_MAX = 2**62
+LOTS_MAX: Final = 2**62
 """Bound of all lots of one instrument together, for the same reason."""
+SHORT_MARGIN_BPS: Final = 15_000
+"""Margin of a short position at first: 150 % of its value, the proceeds of the sale included."""
+OPTION_STRIKE_BPS: Final = 2_000
+"""Part of the strike value that a short option needs on top of its premium."""
+PPM: Final = 1_000_000
+BPS: Final = 10_000
+
+
+class FeeSchedule:
+    """Rates in 10^-6 of the value, and money for each lot."""
+
+    def __init__(self, fee_schedule: str) -> None:
+        self.fee_schedule = fee_schedule
+        self.maker_ppm = 0
+        self.taker_ppm = 0
+        self.lot_micro = 0
+
+    def fee_micro(self, value_micro: int, lots: int, ppm: int) -> int:
+        """The fee of a fill, rounded up; negative for a rebate."""
+        return -(-value_micro * ppm // PPM) + lots * self.lot_micro
+
+    def most_micro(self, value_micro: int, lots: int) -> int:
+        """At least what fills of `lots` lots in any number of parts can cost: each part rounds up by less than 1."""
+        ppm = max(self.maker_ppm, self.taker_ppm, 0)
+        return -(-value_micro * ppm // PPM) + lots * (self.lot_micro + (1 if ppm else 0))
 
 
 class Cash:
     """Cash in one currency, in units of 10^-6."""
 
-    __slots__ = ("cash_micro", "held_micro")
-
     def __init__(self) -> None:
         self.cash_micro = 0
         self.held_micro = 0
-
-    @property
-    def free_micro(self) -> int:
-        """Buying power: owned less held."""
-        return self.cash_micro - self.held_micro
+        self.open_micro = 0
+        """Value of the account's orders in books of this currency."""
+        self.fees_micro = 0
+        self.day_fees_micro = 0
+        """`fees_micro` at the last close of day."""
 
 
 class Position:
-    """A holding of one instrument, in lots; cost in ticks times lots."""
+    """What an account has in one instrument, and what its risk remembers of it. Lots; cost in ticks times lots."""
 
-    __slots__ = ("cost_ticks_lots", "held_lots", "qty_lots", "realized_pnl_micro")
-
-    def __init__(self) -> None:
+    def __init__(self, owner: str, listing: Listing, cash: Cash, base: Cash | None) -> None:
+        self.owner = owner
+        self.listing = listing
+        self.cash = cash
+        self.base = base
+        """The cash that is delivered instead of lots: of a currency pair."""
         self.qty_lots = 0
-        self.held_lots = 0
         self.cost_ticks_lots = 0
         self.realized_pnl_micro = 0
+        self.held_lots = 0
+        self.open_buy_lots = 0
+        self.open_short_lots = 0
+        self.day_pnl_micro = 0
+        """Realised and unrealised at the last close of day."""
+        self.is_used = False
+        self.limits: Limits | None = None
+        self.limits_version = -1
+        self.recent: dict[tuple[int, int, int, int, int], int] = {}
+        self.recent_line: deque[tuple[int, tuple[int, int, int, int, int]]] = deque()
+        """Accepted orders and their times, the latter oldest first, for the rule on duplicates."""
+        self.buys: deque[int] = deque()
+        self.sells: deque[int] = deque()
+        """Times of fills, for the rule on repeated executions."""
+        self.is_throttled = False
+        self.throttle_fills = 0
+        self.bid_quote: Order | None = None
+        self.ask_quote: Order | None = None
 
-    def buy(self, qty_lots: int, price_ticks: int) -> None:
-        """Takes lots in at a price."""
-        self.qty_lots += qty_lots
-        self.cost_ticks_lots += qty_lots * price_ticks
+    def trade(self, lots: int, price_ticks: int) -> None:
+        """Takes lots in, or gives them away when negative, at a price; realises what closes."""
+        self.is_used = True
+        if self.qty_lots * lots < 0:
+            closed = -lots if abs(lots) <= abs(self.qty_lots) else self.qty_lots
+            cost = self.book_out(closed)
+            pnl = self.realized_pnl_micro + (price_ticks * closed - cost) * self.listing.micro_per_tick_lot
+            self.realized_pnl_micro = max(-MONEY_MICRO_MAX, min(MONEY_MICRO_MAX, pnl))
+            lots += closed
+        self.qty_lots += lots
+        self.cost_ticks_lots += lots * price_ticks
 
-    def sell(self, qty_lots: int, price_ticks: int, micro_per_tick_lot: int) -> None:
-        """Gives lots away at a price; at most what is owned. What they earned over their average cost is realised."""
-        cost = self.book_out(qty_lots)
-        self.realized_pnl_micro += (price_ticks * qty_lots - cost) * micro_per_tick_lot
-
-    def book_out(self, qty_lots: int) -> int:
-        """Takes lots out at their average cost; gives that cost, in ticks times lots, rounded down."""
-        cost = self.cost_ticks_lots * qty_lots // self.qty_lots
-        self.qty_lots -= qty_lots
+    def book_out(self, lots: int) -> int:
+        """Takes lots, of the position's sign, out at their average cost; gives that cost with the same sign."""
+        cost = abs(self.cost_ticks_lots) * abs(lots) // abs(self.qty_lots)
+        if lots < 0:
+            cost = -cost
+        self.qty_lots -= lots
         self.cost_ticks_lots -= cost
         return cost
+
+    def unrealized_micro(self) -> int:
+        """Profit or loss of what is held against the mark; 0 without one."""
+        mark_ticks = self.listing.mark_ticks()
+        if not mark_ticks:
+            return 0
+        return (mark_ticks * self.qty_lots - self.cost_ticks_lots) * self.listing.micro_per_tick_lot
+
+    def size_micro(self) -> int:
+        """The position's value at the mark, else at its cost, without its sign."""
+        mark_ticks = self.listing.mark_ticks()
+        value = mark_ticks * abs(self.qty_lots) if mark_ticks else abs(self.cost_ticks_lots)
+        return value * self.listing.micro_per_tick_lot
+
+    def reducible_lots(self, is_buy: bool) -> int:
+        """How many lots a trade in that direction can take off the position."""
+        return max(0, -self.qty_lots if is_buy else self.qty_lots)
 
 
 class Account:
     """One account: what it owns, its orders, and the requests it has made."""
 
-    __slots__ = (
-        "account",
-        "account_seq",
-        "adjustments",
-        "cash",
-        "keys",
-        "open_orders",
-        "opened",
-        "order_ids",
-        "positions",
-    )
-
-    def __init__(self, account: str, opened: AccountOpened) -> None:
+    def __init__(self, account: str) -> None:
         self.account = account
-        self.opened = opened
+        self.opened: Event | None = None
         self.account_seq = 0
         self.cash: dict[str, Cash] = {}
         self.positions: dict[str, Position] = {}
+        self.orders: dict[int, Order] = {}
         self.open_orders: dict[int, Order] = {}
-        self.order_ids: list[int] = []
+        self.lists: dict[str, OrderList] = {}
         self.keys: dict[str, Outcome] = {}
-        self.adjustments: dict[str, tuple[AdjustCash | AdjustPosition, CashAdjusted | PositionAdjusted]] = {}
+        self.key_line: deque[str] = deque()
+        """The keys that have not fallen out of the window, oldest first."""
+        self.short_sale_permitted = False
+        self.short_margin_bps: int = SHORT_MARGIN_BPS
+        self.self_trade_group = ""
+        self.fees: FeeSchedule | None = None
+        self.is_killed = False
+        self.rate_second = 0
+        self.rate_messages = 0
 
     def cash_in(self, currency: str) -> Cash:
         """The account's cash in a currency, none at first."""
@@ -100,9 +161,35 @@ class Account:
             cash = self.cash[currency] = Cash()
         return cash
 
-    def position_in(self, symbol: str) -> Position:
+    def position_in(self, listing: Listing) -> Position:
         """The account's position in an instrument, none at first."""
-        position = self.positions.get(symbol)
+        position = self.positions.get(listing.symbol)
         if position is None:
-            position = self.positions[symbol] = Position()
+            instrument = listing.instrument
+            base = self.cash_in(instrument.base_currency) if listing.base_micro_per_lot else None
+            position = Position(self.account, listing, self.cash_in(instrument.currency), base)
+            self.positions[listing.symbol] = position
         return position
+
+    def position_seen(self, listing: Listing) -> Position:
+        """The account's position in an instrument as it is, to be read only."""
+        position = self.positions.get(listing.symbol)
+        if position is not None:
+            return position
+        instrument = listing.instrument
+        base = self.cash.get(instrument.base_currency, Cash()) if listing.base_micro_per_lot else None
+        return Position(self.account, listing, self.cash.get(instrument.currency, Cash()), base)
+
+    def margin_micro(self, cash: Cash) -> int:
+        """Margin of the short positions that are settled in this cash."""
+        margin = 0
+        for position in self.positions.values():
+            if position.qty_lots < 0 and position.cash is cash and position.base is None:
+                margin += self.short_margin_micro(position.listing, position.size_micro(), -position.qty_lots)
+        return margin
+
+    def short_margin_micro(self, listing: Listing, value_micro: int, lots: int) -> int:
+        """What being short of lots of that value needs, the proceeds of the sale included."""
+        if listing.strike_micro_per_lot:
+            return value_micro - (-lots * listing.strike_micro_per_lot * OPTION_STRIKE_BPS // BPS)
+        return -(-value_micro * self.short_margin_bps // BPS)

@@ -1,64 +1,114 @@
-"""The state of an order while the core holds it."""
+"""The state of an order while the core holds it, and of the lists that tie orders together."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from matching.core.words import OrdStatus, Side
+from matching.core.words import ContingencyType, OrdStatus, OrdType, Side
 
 if TYPE_CHECKING:
-    from matching.core.events import Event, OrderTerms
-    from matching.core.ledger import Account
+    from matching.core.commands import NewOrder
+    from matching.core.events import Event
+    from matching.core.ledger import Account, Position
     from matching.core.venue import Listing
 
 
-class Order:
-    """One order. While it is open, `cum_qty_lots + leaves_qty_lots` is the ordered quantity."""
+class Stage:
+    """Where an order is."""
 
-    __slots__ = (
-        "accepted_unix_ns",
-        "account",
-        "cl_ord_id",
-        "cum_qty_lots",
-        "cum_value_ticks_lots",
-        "is_buy",
-        "last_event",
-        "leaves_qty_lots",
-        "listing",
-        "order_id",
-        "price_ticks",
-        "qty_lots",
-        "status",
-        "terms",
-    )
+    WAITS_PARENT: Final = 1
+    WAITS_TRIGGER: Final = 2
+    IN_LINE: Final = 3
+    """Triggered or released by its parent, behind other work of the same command."""
+    WORKING: Final = 4
+    """Being matched; it rests next, or ends."""
+    RESTING: Final = 5
+    ENDED: Final = 6
+
+
+class Order:
+    """One order. While it is open, `cum_qty_lots + leaves_qty_lots` is the ordered quantity.
+
+    `price_ticks` is 0 for one that takes any price. `held_micro`, `held_lots` and
+    `counted_micro` are what it holds and counts for while it rests.
+    """
 
     def __init__(
         self,
         order_id: int,
         account: Account,
         listing: Listing,
-        terms: OrderTerms,
-        cl_ord_id: str,
-        qty_lots: int,
-        price_ticks: int,
+        position: Position,
+        terms: NewOrder,
+        session_id: str,
         accepted_unix_ns: int,
     ) -> None:
         self.order_id = order_id
         self.account = account
         self.listing = listing
+        self.position = position
         self.terms = terms
-        self.cl_ord_id = cl_ord_id
-        self.is_buy = terms.side == Side.BUY
-        self.qty_lots = qty_lots
-        self.price_ticks = price_ticks
-        self.cum_qty_lots = 0
-        self.leaves_qty_lots = qty_lots
-        self.cum_value_ticks_lots = 0
-        self.status = OrdStatus.NEW
+        self.session_id = session_id
         self.accepted_unix_ns = accepted_unix_ns
+        self.cl_ord_id = terms.cl_ord_id
+        self.is_buy = terms.side == Side.BUY
+        self.is_short = terms.side == Side.SELL_SHORT
+        self.reduce_only = terms.reduce_only
+        self.qty_lots = terms.qty_lots
+        self.price_ticks = terms.price_ticks
+        self.stop_px_ticks = terms.stop_px_ticks
+        self.display_qty_lots = terms.display_qty_lots
+        self.shown_qty_lots = 0
+        self.cum_qty_lots = 0
+        self.leaves_qty_lots = terms.qty_lots
+        self.cum_value_ticks_lots = 0
+        self.status: int = OrdStatus.NEW
+        self.stage: int = Stage.WORKING
+        self.is_triggered = False
+        self.is_quote = False
+        self.arrival = 0
+        self.held_micro = 0
+        self.held_lots = 0
+        self.counted_micro = 0
+        self.keys_kept = 0
+        self.late_keys: list[str] | None = None
+        self.order_list: OrderList | None = None
         self.last_event: Event | None = None
+        self.level_before: Order | None = None
+        self.level_after: Order | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it can still trade."""
-        return self.leaves_qty_lots > 0
+        return self.stage != Stage.ENDED
+
+    @property
+    def has_trigger(self) -> bool:
+        """Whether it is a stop that has not been triggered."""
+        return self.terms.ord_type >= OrdType.STOP and not self.is_triggered
+
+
+class OrderList:
+    """Orders of an account that depend on each other; `legs` has the open and the ended ones."""
+
+    def __init__(self, list_id: str, contingency_type: int) -> None:
+        self.list_id = list_id
+        self.contingency_type = contingency_type
+        self.legs: dict[int, Order] = {}
+        self.is_decided = False
+        """Whether one leg of the OCO has traded, was triggered or has ended."""
+
+    def rival(self, order: Order) -> Order | None:
+        """The other leg of the OCO that an order is a leg of."""
+        leg = order.terms.leg
+        if self.contingency_type == ContingencyType.OCO:
+            return self.legs.get(3 - leg)
+        if self.contingency_type == ContingencyType.OTOCO and leg > 1:
+            return self.legs.get(5 - leg)
+        return None
+
+    def is_rivalry(self, leg: int) -> bool:
+        """Whether a leg is one of an OCO."""
+        return self.contingency_type == ContingencyType.OCO or (
+            self.contingency_type == ContingencyType.OTOCO and leg > 1
+        )

@@ -1,364 +1,295 @@
-"""The life of orders: new, replace, cancel, and matching in price-time priority.
+"""New orders: admitted or refused, worked or set to wait; and the line of those whose turn comes.
 
-Each entry point takes the venue and one command and writes at least one event.
+Called by the engine and by those commands that place orders; each entry point
+takes the venue and one command.
 """
 
-from operator import attrgetter
+from __future__ import annotations
 
-from matching.core import risk
-from matching.core.book import Level
-from matching.core.commands import CancelOrder, NewOrder, ReplaceOrder
-from matching.core.events import OrderTerms
-from matching.core.keys import Outcome, Request, differing_field
-from matching.core.ledger import Account
-from matching.core.orders import Order
-from matching.core.venue import Listing, Venue, terms_of
+from bisect import insort
+from typing import TYPE_CHECKING
+
+from matching.core import lifecycle, risk, triggers
+from matching.core.fillable import can_fill
+from matching.core.gates import check_gates, check_trading_session
+from matching.core.keys import Outcome, remember
+from matching.core.orders import Order, OrderList, Stage
+from matching.core.refusals import Refusal, denied, rejected
+from matching.core.shape import check_shape
+from matching.core.sweep import Stop, halt, sweep
 from matching.core.words import (
     Cause,
+    ContingencyType,
     ExecType,
-    Liquidity,
     OrdStatus,
     OrdType,
     Reason,
     RequestKind,
-    SelfTradePrevention,
     Side,
     TimeInForce,
+    TradingSession,
 )
 
-_SIDES = frozenset(Side)
-_ORD_TYPES = frozenset(OrdType)
-_TIMES_IN_FORCE = frozenset(TimeInForce)
-_SELF_TRADE_PREVENTIONS = frozenset(SelfTradePrevention)
+if TYPE_CHECKING:
+    from matching.core.commands import NewOrder
+    from matching.core.ledger import Account
+    from matching.core.venue import Listing, Venue
 
 
 def new_order(venue: Venue, command: NewOrder) -> None:
-    """Places an order: accepted and matched, denied by risk, or rejected by the venue."""
+    """Places an order: accepted and worked, denied by risk, or rejected by the venue."""
     account = venue.accounts.get(command.account)
+    if account is None:
+        refusal = denied(Reason.ACCOUNT_UNKNOWN, "account")
+        tell_new_refused(venue, None, command, RequestKind.SUBMIT, refusal)
+        return
+    place(venue, account, command, RequestKind.SUBMIT)
+    work_line(venue)
+
+
+def place(venue: Venue, account: Account, command: NewOrder, request: int) -> Order | None:
+    """Admits an order and works it, or refuses it; gives the order when there is one."""
     listing = venue.listings.get(command.symbol)
-    refusal = _shape(account, listing, command)
-    if account is None or listing is None or refusal is not None:
-        exec_type = ExecType.DENIED if account is None else ExecType.REJECTED
-        _refuse_new(venue, account, command, exec_type, refusal or risk.Denial(Reason.SYMBOL_UNKNOWN, field="symbol"))
-        return
-    denial = risk.check_new(account, listing, command)
-    if denial is not None:
-        _refuse_new(venue, account, command, ExecType.DENIED, denial)
-        return
-    order = _accept(venue, account, listing, command)
-    if order.price_ticks:
-        risk.hold(order)
-    _work(venue, order)
-
-
-def replace_order(venue: Venue, command: ReplaceOrder) -> None:
-    """Changes an open order. Only lowering the quantity keeps its place in the queue."""
-    account = venue.accounts.get(command.account)
-    order = _find(account, venue, command)
-    if account is None or order is None:
-        _refuse_unknown(venue, account, command, RequestKind.REPLACE)
-        return
-    instrument = order.listing.instrument
-    qty_lots, qty_rest = divmod(command.qty_nano, instrument.lot_size_nano)
-    price_ticks, price_rest = divmod(command.price_nano, instrument.tick_size_nano)
-    qty_lots, price_ticks = qty_lots or order.qty_lots, price_ticks or order.price_ticks
-    if not command.cl_ord_id:
-        denial: risk.Denial | None = risk.Denial(Reason.FIELD_MISSING, field="cl_ord_id")
-    elif qty_rest or price_rest:
-        denial = _off_grid(qty_rest)
-    else:
-        denial = _replace_shape(order, qty_lots, price_ticks) or risk.check_replace(order, qty_lots, price_ticks)
-    if denial is not None:
-        exec_type = ExecType.REJECTED if denial.risk is None else ExecType.DENIED
-        _refuse_request(venue, account, order, command, RequestKind.REPLACE, exec_type, denial)
-        return
-    keeps_priority = price_ticks == order.price_ticks and qty_lots < order.qty_lots
-    side = order.listing.book.side(order.is_buy)
-    if keeps_priority:
-        _lower(order, qty_lots)
-    else:
-        side.remove(order)
-        risk.release(order, order.leaves_qty_lots)
-        order.qty_lots, order.price_ticks = qty_lots, price_ticks
-        order.leaves_qty_lots = qty_lots - order.cum_qty_lots
-        risk.hold(order)
-    orig_cl_ord_id, order.cl_ord_id = order.cl_ord_id, command.cl_ord_id
-    event = venue.tell(order, ExecType.REPLACED, Cause.CLIENT, RequestKind.REPLACE, orig_cl_ord_id=orig_cl_ord_id)
-    account.keys[command.cl_ord_id] = Outcome(command, event, order)
-    if not keeps_priority:
-        _work(venue, order)
-
-
-def cancel_order(venue: Venue, command: CancelOrder) -> None:
-    """Cancels what is open of an order."""
-    account = venue.accounts.get(command.account)
-    order = _find(account, venue, command)
-    if account is None or order is None:
-        _refuse_unknown(venue, account, command, RequestKind.CANCEL)
-        return
-    if not order.is_open:
-        denial = risk.Denial(Reason.ORDER_NOT_OPEN)
-        _refuse_request(venue, account, order, command, RequestKind.CANCEL, ExecType.REJECTED, denial)
-        return
-    order.listing.book.side(order.is_buy).remove(order)
-    orig_cl_ord_id = order.cl_ord_id if command.cl_ord_id else ""
-    _end(order, OrdStatus.CANCELED)
-    event = venue.tell(order, ExecType.CANCELED, Cause.CLIENT, RequestKind.CANCEL, command.cl_ord_id, orig_cl_ord_id)
-    if command.cl_ord_id:
-        account.keys[command.cl_ord_id] = Outcome(command, event, order)
-
-
-def expire_day_orders(venue: Venue) -> int:
-    """Ends every open DAY order, in the order of their ids; gives their number."""
-    expiring = [
-        order
-        for account in venue.accounts.values()
-        for order in account.open_orders.values()
-        if order.terms.time_in_force == TimeInForce.DAY
-    ]
-    for order in sorted(expiring, key=attrgetter("order_id")):
-        order.listing.book.side(order.is_buy).remove(order)
-        _end(order, OrdStatus.EXPIRED)
-        venue.tell(order, ExecType.EXPIRED, Cause.SYSTEM, reason=Reason.EXPIRED)
-    return len(expiring)
-
-
-def conflict(venue: Venue, account: Account, command: Request, original: Outcome) -> None:
-    """Refuses a request whose key was used before with another request; names the first field that differs."""
-    kinds = {NewOrder: RequestKind.SUBMIT, ReplaceOrder: RequestKind.REPLACE, CancelOrder: RequestKind.CANCEL}
-    venue.tell_refused(
-        account,
-        terms_of(command) if isinstance(command, NewOrder) else OrderTerms(account.account),
-        command.cl_ord_id,
-        ExecType.REJECTED,
-        kinds[type(command)],
-        Reason.CL_ORD_ID_CONFLICT,
-        field=differing_field(original.request, command),
-    )
-
-
-def _shape(account: Account | None, listing: Listing | None, command: NewOrder) -> risk.Denial | None:
-    """What is wrong with a command that the gateway should have stopped; the core does not rely on it."""
-    if account is None:
-        return risk.Denial(Reason.ACCOUNT_UNKNOWN, field="account")
-    if listing is None:
-        return risk.Denial(Reason.SYMBOL_UNKNOWN, field="symbol")
-    if command.side not in _SIDES or command.ord_type not in _ORD_TYPES:
-        return risk.Denial(Reason.NOT_SUPPORTED, field="side" if command.side not in _SIDES else "ord_type")
-    if command.time_in_force not in _TIMES_IN_FORCE:
-        return risk.Denial(Reason.NOT_SUPPORTED, field="time_in_force")
-    if command.self_trade_prevention not in _SELF_TRADE_PREVENTIONS:
-        return risk.Denial(Reason.NOT_SUPPORTED, field="self_trade_prevention")
-    if not command.cl_ord_id:
-        return risk.Denial(Reason.FIELD_MISSING, field="cl_ord_id")
-    if command.qty_lots <= 0:
-        return risk.Denial(Reason.NOT_POSITIVE, field="qty")
-    if command.price_ticks < 0:
-        return risk.Denial(Reason.NOT_POSITIVE, field="price")
-    if (command.price_ticks > 0) != (command.ord_type == OrdType.LIMIT):
-        return risk.Denial(Reason.FIELDS_CONFLICT, field="price")
-    return None
-
-
-def _off_grid(qty_rest: int) -> risk.Denial:
-    if qty_rest:
-        return risk.Denial(Reason.QTY_OFF_LOT, field="qty")
-    return risk.Denial(Reason.PRICE_OFF_TICK, field="price")
-
-
-def _replace_shape(order: Order, qty_lots: int, price_ticks: int) -> risk.Denial | None:
-    if not order.is_open:
-        return risk.Denial(Reason.ORDER_NOT_OPEN)
-    if qty_lots == order.qty_lots and price_ticks == order.price_ticks:
-        return risk.Denial(Reason.NOTHING_TO_REPLACE)
-    if qty_lots <= order.cum_qty_lots:
-        return risk.Denial(Reason.QTY_BELOW_CUM, field="qty")
-    if price_ticks <= 0:
-        return risk.Denial(Reason.NOT_POSITIVE, field="price")
-    return None
-
-
-def _find(account: Account | None, venue: Venue, command: ReplaceOrder | CancelOrder) -> Order | None:
-    """The account's order that a request names, by either id."""
-    if account is None:
+    refusal = check_market(venue, account, listing, command, venue.session_id)
+    if refusal is not None or listing is None:
+        _refuse_new(venue, account, command, request, refusal or rejected(Reason.SYMBOL_UNKNOWN, "symbol"))
         return None
-    if command.order_id:
-        order = venue.orders.get(command.order_id)
-        return order if order is not None and order.account is account else None
-    outcome = account.keys.get(command.orig_cl_ord_id)
-    return outcome.order if outcome is not None else None
-
-
-def _accept(venue: Venue, account: Account, listing: Listing, command: NewOrder) -> Order:
-    order = Order(
-        venue.seq + 1,
-        account,
-        listing,
-        terms_of(command),
-        command.cl_ord_id,
-        command.qty_lots,
-        command.price_ticks,
-        venue.time_unix_ns,
-    )
-    venue.orders[order.order_id] = order
-    account.open_orders[order.order_id] = order
-    account.order_ids.append(order.order_id)
-    event = venue.tell(order, ExecType.NEW, Cause.CLIENT, RequestKind.SUBMIT)
-    account.keys[command.cl_ord_id] = Outcome(command, event, order)
+    risk.count_message(venue, account)
+    position = account.position_in(listing)
+    is_buy = command.side == Side.BUY
+    intent = risk.intent_of(venue, account, position, command, is_buy, command.side == Side.SELL_SHORT)
+    waits = is_waiting(command)
+    refusal = risk.check_entry(venue, intent, command, command.reduce_only, waits)
+    if refusal is not None:
+        _refuse_new(venue, account, command, request, refusal)
+        return None
+    order = Order(venue.seq + 1, account, listing, position, command, venue.session_id, venue.time_unix_ns)
+    risk.remember_order(venue, intent, command)
+    _accept(venue, order, request, waits)
+    if not waits:
+        work(venue, order)
+    elif command.contingency_type > ContingencyType.OCO and command.leg > 1:
+        _await_parent(venue, order)
+    else:
+        triggers.wait(venue, order)
     return order
 
 
-def _refuse_new(
-    venue: Venue, account: Account | None, command: NewOrder, exec_type: ExecType, denial: risk.Denial
-) -> None:
-    event = venue.tell_refused(
-        account,
-        terms_of(command),
-        command.cl_ord_id,
-        exec_type,
-        RequestKind.SUBMIT,
-        denial.reason,
-        field=denial.field,
-        risk=denial.risk,
-        qty_lots=command.qty_lots,
-        price_ticks=command.price_ticks,
+def check(venue: Venue, command: NewOrder, session_id: str, now_unix_ns: int) -> Refusal | None:
+    """What `new_order` would say now; changes nothing."""
+    account = venue.accounts.get(command.account)
+    if account is None:
+        return denied(Reason.ACCOUNT_UNKNOWN, "account")
+    before, venue.time_unix_ns = venue.time_unix_ns, now_unix_ns
+    try:
+        listing = venue.listings.get(command.symbol)
+        refusal = check_market(venue, account, listing, command, session_id)
+        if refusal is not None or listing is None:
+            return refusal
+        position = account.position_seen(listing)
+        is_buy = command.side == Side.BUY
+        intent = risk.intent_of(venue, account, position, command, is_buy, command.side == Side.SELL_SHORT)
+        return risk.check_entry(venue, intent, command, command.reduce_only, is_waiting(command))
+    finally:
+        venue.time_unix_ns = before
+
+
+def check_market(
+    venue: Venue, account: Account, listing: Listing | None, command: NewOrder, session_id: str
+) -> Refusal | None:
+    """Everything that comes before risk, in its order."""
+    if listing is None:
+        return rejected(Reason.SYMBOL_UNKNOWN, "symbol")
+    if listing.is_delisted:
+        return rejected(Reason.DELISTED, "symbol")
+    return (
+        check_shape(listing, command, venue.time_unix_ns)
+        or check_gates(venue, account, listing, session_id)
+        or check_trading_session(listing, command.ord_type, command.time_in_force)
+        or (_check_contingency(account, command) if command.contingency_type else None)
+        or (_check_post_only(listing, command) if command.post_only else None)
     )
-    if account is not None and command.cl_ord_id:
-        account.keys[command.cl_ord_id] = Outcome(command, event, None)
 
 
-def _refuse_unknown(
-    venue: Venue, account: Account | None, command: ReplaceOrder | CancelOrder, request: RequestKind
-) -> None:
-    event = venue.tell_refused(
-        account,
-        OrderTerms(command.account),
-        command.cl_ord_id,
-        ExecType.REJECTED,
-        request,
-        Reason.ACCOUNT_UNKNOWN if account is None else Reason.ORDER_UNKNOWN,
-        orig_cl_ord_id=command.orig_cl_ord_id,
-    )
-    if account is not None and command.cl_ord_id:
-        account.keys[command.cl_ord_id] = Outcome(command, event, None)
+def is_waiting(command: NewOrder) -> bool:
+    """Whether an order waits at first: for its trigger, or for its parent."""
+    return command.ord_type >= OrdType.STOP or (command.contingency_type > ContingencyType.OCO and command.leg > 1)
 
 
-def _refuse_request(
-    venue: Venue,
-    account: Account,
-    order: Order,
-    command: ReplaceOrder | CancelOrder,
-    request: RequestKind,
-    exec_type: ExecType,
-    denial: risk.Denial,
-) -> None:
-    event = venue.tell(
-        order,
-        exec_type,
-        Cause.CLIENT,
-        request,
-        command.cl_ord_id,
-        order.cl_ord_id if command.cl_ord_id else "",
-        denial.reason,
-        denial.field,
-        denial.risk,
-    )
-    if command.cl_ord_id:
-        account.keys[command.cl_ord_id] = Outcome(command, event, None)
+def would_take(listing: Listing, is_buy: bool, price_ticks: int) -> bool:
+    """Whether a price reaches the best opposite price in continuous trading."""
+    best_ticks = listing.book.opposite(is_buy).best_ticks()
+    if not best_ticks or listing.trading_session != TradingSession.CONTINUOUS:
+        return False
+    return price_ticks >= best_ticks if is_buy else price_ticks <= best_ticks
 
 
-def _lower(order: Order, qty_lots: int) -> None:
-    """Lowers the quantity in place."""
-    less = order.qty_lots - qty_lots
-    risk.release(order, less)
-    side = order.listing.book.side(order.is_buy)
-    side.levels[order.price_ticks * side.sign].qty_lots -= less
-    order.qty_lots = qty_lots
-    order.leaves_qty_lots -= less
+def may_rest(order: Order) -> bool:
+    """Whether what is left of an order may stay in the book."""
+    tif = order.terms.time_in_force
+    return bool(order.price_ticks) and tif not in (TimeInForce.IOC, TimeInForce.FOK)
 
 
-def _work(venue: Venue, order: Order) -> None:
-    """Matches an order, then lets the rest of it rest or end."""
-    met_itself = _match(venue, order)
-    if not order.leaves_qty_lots:
-        return
-    if met_itself:
-        _cancel_rest(venue, order, Cause.SELF_TRADE_PREVENTION, Reason.SELF_TRADE)
-    elif order.terms.ord_type == OrdType.MARKET or order.terms.time_in_force == TimeInForce.IOC:
-        _cancel_rest(venue, order, Cause.SYSTEM, Reason.NO_LIQUIDITY)
+def work(venue: Venue, order: Order) -> None:
+    """Matches an order, then lets the rest of it rest or end, and looks at the triggers."""
+    listing = order.listing
+    if listing.trading_session == TradingSession.CONTINUOUS:
+        _work_continuous(venue, order)
+    elif may_rest(order):
+        lifecycle.rest(order)
     else:
-        order.listing.book.side(order.is_buy).add(order)
+        is_halted = listing.trading_session == TradingSession.HALTED
+        lifecycle.cancel(venue, order, Cause.SYSTEM, Reason.HALTED if is_halted else Reason.SESSION_CLOSED)
+    triggers.after_work(venue, listing)
 
 
-def _cancel_rest(venue: Venue, order: Order, cause: Cause, reason: Reason) -> None:
-    _end(order, OrdStatus.CANCELED)
-    venue.tell(order, ExecType.CANCELED, cause, reason=reason)
+def work_line(venue: Venue) -> None:
+    """Gives everyone in the line its turn, and whom their trades trigger; then looks at bid and ask."""
+    while True:
+        while venue.line:
+            order = venue.line.popleft()
+            if order.stage == Stage.IN_LINE:
+                _activate(venue, order)
+        for symbol in sorted(venue.touch_watched):
+            triggers.look_at_touch(venue, venue.touch_watched[symbol])
+        if not venue.line:
+            return
 
 
-def _end(order: Order, status: OrdStatus) -> None:
-    """Ends an order that is not, or no longer, in the book."""
+def tell_new_refused(
+    venue: Venue, account: Account | None, command: NewOrder, request: int, refusal: Refusal
+) -> Outcome:
+    """Writes the refusal of a new order."""
+    event = venue.tell_refused(
+        account,
+        command,
+        command.cl_ord_id,
+        refusal.exec_type,
+        request,
+        refusal.reason,
+        refusal.field,
+        refusal.risk,
+    )
+    return Outcome(command, event, None)
+
+
+def _refuse_new(venue: Venue, account: Account, command: NewOrder, request: int, refusal: Refusal) -> None:
+    outcome = tell_new_refused(venue, account, command, request, refusal)
+    if command.cl_ord_id and request == RequestKind.SUBMIT:
+        remember(venue, account, command.cl_ord_id, outcome)
+
+
+def _accept(venue: Venue, order: Order, request: int, waits: bool) -> None:
+    account, command, order_id = order.account, order.terms, order.order_id
+    venue.orders[order_id] = order
+    account.orders[order_id] = order
+    account.open_orders[order_id] = order
+    if order.session_id and order.session_id in venue.sessions:
+        venue.sessions[order.session_id].orders[order_id] = order
+    if waits:
+        order.status = OrdStatus.PENDING_NEW
+    event = venue.tell(order, ExecType.NEW, Cause.CLIENT, request)
+    if request == RequestKind.SUBMIT:
+        remember(venue, account, command.cl_ord_id, Outcome(command, event, order))
+    else:
+        order.is_quote = True
+    if command.expire_unix_ns:
+        insort(venue.expiries, (command.expire_unix_ns, order_id))
+        venue.due_at(command.expire_unix_ns)
+    if command.contingency_type:
+        _join_list(account, order)
+
+
+def _join_list(account: Account, order: Order) -> None:
+    command = order.terms
+    order_list = account.lists.get(command.list_id)
+    if order_list is None:
+        order_list = account.lists[command.list_id] = OrderList(command.list_id, command.contingency_type)
+    order_list.legs[command.leg] = order
+    order.order_list = order_list
+
+
+def _await_parent(venue: Venue, order: Order) -> None:
+    order_list = order.order_list
+    assert order_list is not None, "a child has a list"
+    if order_list.legs[1].is_open:
+        order.stage = Stage.WAITS_PARENT
+    else:
+        lifecycle.line_up(venue, order)
+
+
+def _check_contingency(account: Account, command: NewOrder) -> Refusal | None:
+    order_list = account.lists.get(command.list_id)
+    if command.leg == 1:
+        return rejected(Reason.ALREADY_EXISTS, "contingency.list_id") if order_list is not None else None
+    if order_list is None:
+        return rejected(Reason.ORDER_UNKNOWN, "contingency.list_id")
+    if order_list.contingency_type != command.contingency_type:
+        return rejected(Reason.FIELDS_CONFLICT, "contingency.type")
+    if command.leg in order_list.legs:
+        return rejected(Reason.ALREADY_EXISTS, "contingency.leg")
+    parent = order_list.legs[1]
+    is_over = command.contingency_type > ContingencyType.OCO and not (
+        parent.is_open or parent.status == OrdStatus.FILLED
+    )
+    if is_over or (order_list.is_decided and order_list.is_rivalry(command.leg)):
+        return rejected(Reason.ORDER_NOT_OPEN, "contingency.list_id")
+    return None
+
+
+def _check_post_only(listing: Listing, command: NewOrder) -> Refusal | None:
+    if is_waiting(command) or not would_take(listing, command.side == Side.BUY, command.price_ticks):
+        return None
+    return rejected(Reason.WOULD_TAKE, "price")
+
+
+def _work_continuous(venue: Venue, order: Order) -> None:
+    worst_ticks = order.price_ticks or order.listing.collar_ticks(order.is_buy)
+    needed_lots = order.leaves_qty_lots if order.terms.time_in_force == TimeInForce.FOK else order.terms.min_qty_lots
+    if needed_lots and not (worst_ticks and can_fill(order, needed_lots, worst_ticks)):
+        lifecycle.cancel(venue, order, Cause.SYSTEM, Reason.NOT_FILLABLE)
+        return
+    stop = sweep(venue, order, worst_ticks) if worst_ticks else Stop.DONE
+    if stop == Stop.BAND:
+        halt(venue, order.listing)
+    if order.is_open:
+        _settle_rest(venue, order, stop)
+
+
+def _settle_rest(venue: Venue, order: Order, stop: int) -> None:
+    """Lets what a sweep has left of an order rest, or ends it."""
+    if stop == Stop.SELF_TRADE:
+        lifecycle.cancel(venue, order, Cause.SELF_TRADE_PREVENTION, Reason.SELF_TRADE)
+    elif stop == Stop.REDUCED:
+        lifecycle.cancel(venue, order, Cause.SYSTEM, Reason.POSITION_INSUFFICIENT)
+    elif may_rest(order):
+        lifecycle.rest(order)
+    else:
+        lifecycle.cancel(venue, order, Cause.SYSTEM, Reason.HALTED if stop == Stop.BAND else Reason.NO_LIQUIDITY)
+
+
+def _activate(venue: Venue, order: Order) -> None:
+    """Gives an order that has waited its turn."""
+    order.stage = Stage.WORKING
+    if order.has_trigger:
+        venue.tell(order, ExecType.RESTATED, Cause.SYSTEM)
+        triggers.wait(venue, order)
+        return
+    order.status = OrdStatus.NEW
+    venue.tell(order, ExecType.TRIGGERED, Cause.SYSTEM)
+    if order.is_triggered and order.order_list is not None and order.order_list.is_rivalry(order.terms.leg):
+        lifecycle.decide(venue, order)
+    listing = order.listing
     if order.price_ticks:
-        risk.release(order, order.leaves_qty_lots)
-    order.leaves_qty_lots = 0
-    order.status = status
-    del order.account.open_orders[order.order_id]
-
-
-def _match(venue: Venue, taker: Order) -> bool:
-    """Trades with what the limit allows, best price and oldest order first; True when it met its own account."""
-    opposite = taker.listing.book.opposite(taker.is_buy)
-    worst_rank = taker.price_ticks * opposite.sign
-    while taker.leaves_qty_lots and opposite.ranks:
-        rank = opposite.ranks[-1]
-        if taker.price_ticks and rank < worst_rank:
-            return False
-        level = opposite.levels[rank]
-        if _match_level(venue, taker, level, rank * opposite.sign):
-            return True
-        if not level.orders:
-            opposite.drop(rank)
-    return False
-
-
-def _match_level(venue: Venue, taker: Order, level: Level, price_ticks: int) -> bool:
-    orders = level.orders
-    while taker.leaves_qty_lots and orders:
-        maker = next(iter(orders.values()))
-        if maker.account is taker.account:
-            return True
-        qty_lots = min(maker.leaves_qty_lots, taker.leaves_qty_lots)
-        level.qty_lots -= qty_lots
-        _trade(venue, maker, taker, price_ticks, qty_lots)
-        if not maker.leaves_qty_lots:
-            del orders[maker.order_id]
-    return False
-
-
-def _trade(venue: Venue, maker: Order, taker: Order, price_ticks: int, qty_lots: int) -> None:
-    """Settles a trade in the ledger and writes both of its sides, the maker's first."""
-    for order in (maker, taker):
-        if order.price_ticks:
-            risk.release(order, qty_lots)
-        order.cum_qty_lots += qty_lots
-        order.leaves_qty_lots -= qty_lots
-        order.cum_value_ticks_lots += qty_lots * price_ticks
-        if order.leaves_qty_lots:
-            order.status = OrdStatus.PARTIALLY_FILLED
-        else:
-            order.status = OrdStatus.FILLED
-            del order.account.open_orders[order.order_id]
-    buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
-    _settle(buyer, seller, price_ticks, qty_lots)
-    trade_id = venue.seq + 2
-    venue.tell_trade(maker, trade_id, price_ticks, qty_lots, Liquidity.MAKER, taker)
-    venue.tell_trade(taker, trade_id, price_ticks, qty_lots, Liquidity.TAKER, maker)
-
-
-def _settle(buyer: Order, seller: Order, price_ticks: int, qty_lots: int) -> None:
-    listing = buyer.listing
-    instrument = listing.instrument
-    value_micro = price_ticks * qty_lots * listing.micro_per_tick_lot
-    buyer.account.cash_in(instrument.currency).cash_micro -= value_micro
-    seller.account.cash_in(instrument.currency).cash_micro += value_micro
-    buyer.account.position_in(instrument.symbol).buy(qty_lots, price_ticks)
-    seller.account.position_in(instrument.symbol).sell(qty_lots, price_ticks, listing.micro_per_tick_lot)
+        value = order.leaves_qty_lots * order.price_ticks
+    else:
+        worst_ticks = listing.collar_ticks(order.is_buy)
+        value = listing.book.opposite(order.is_buy).sweep_value(order.leaves_qty_lots, worst_ticks)
+    refusal = risk.check_activation(venue, order, value)
+    if refusal is None and order.terms.post_only and would_take(listing, order.is_buy, order.price_ticks):
+        refusal = rejected(Reason.WOULD_TAKE, "price")
+    if refusal is not None:
+        event = lifecycle.cancel(venue, order, Cause.SYSTEM, refusal.reason)
+        event.field, event.risk = refusal.field, refusal.risk
+        return
+    work(venue, order)

@@ -1,119 +1,215 @@
-"""The words of the core. Their numbers are those of `ordergate.types.v1`; a test holds them equal."""
+"""The words of the core: plain numbers, those of `ordergate.types.v1`; a test holds them equal.
 
-from enum import IntEnum
+Not enums, because a compiled constant costs nothing and an enum member is looked up.
+"""
+
+from typing import Final
 
 
-class Side(IntEnum):
+class Side:
     """FIX tag 54."""
 
-    BUY = 1
-    SELL = 2
-    SELL_SHORT = 5
+    BUY: Final = 1
+    SELL: Final = 2
+    SELL_SHORT: Final = 5
 
 
-class OrdType(IntEnum):
-    """FIX tag 40; those that this version serves."""
+class OrdType:
+    """FIX tag 40."""
 
-    MARKET = 1
-    LIMIT = 2
-
-
-class TimeInForce(IntEnum):
-    """FIX tag 59; those that this version serves."""
-
-    DAY = 1
-    GTC = 2
-    IOC = 3
+    MARKET: Final = 1
+    LIMIT: Final = 2
+    STOP: Final = 3
+    STOP_LIMIT: Final = 4
+    TRAILING_STOP: Final = 5
 
 
-class SelfTradePrevention(IntEnum):
-    """What ends when an order meets its own account; those that this version serves."""
+class TimeInForce:
+    """FIX tag 59."""
 
-    CANCEL_NEWEST = 1
+    DAY: Final = 1
+    GTC: Final = 2
+    IOC: Final = 3
+    FOK: Final = 4
+    GTD: Final = 6
 
 
-class OrdStatus(IntEnum):
+class SelfTradePrevention:
+    """What ends when an order meets one of its own account or group."""
+
+    CANCEL_NEWEST: Final = 1
+    CANCEL_OLDEST: Final = 2
+    CANCEL_BOTH: Final = 3
+    DECREMENT: Final = 4
+
+
+class TriggerBy:
+    """What a trigger watches, FIX tag 1107."""
+
+    NONE: Final = 0
+    LAST: Final = 1
+    BID_ASK: Final = 2
+    MARK: Final = 3
+
+
+class TrailUnit:
+    """What a trail counts, FIX tag 836."""
+
+    NONE: Final = 0
+    PRICE: Final = 1
+    BPS: Final = 2
+
+
+class ContingencyType:
+    """How the orders of a list depend on each other, FIX tag 1385."""
+
+    NONE: Final = 0
+    OCO: Final = 1
+    OTO: Final = 2
+    OTOCO: Final = 3
+
+
+class TradingSession:
+    """Phase of an instrument's day, FIX tag 336."""
+
+    NONE: Final = 0
+    CLOSED: Final = 1
+    PRE_OPEN: Final = 2
+    OPENING_AUCTION: Final = 3
+    CONTINUOUS: Final = 4
+    HALTED: Final = 5
+    CLOSING_AUCTION: Final = 6
+
+
+class KillSwitchScope:
+    """What a kill switch stops."""
+
+    FIRM: Final = 1
+    ACCOUNT: Final = 2
+    SYMBOL: Final = 3
+    SESSION: Final = 4
+
+
+class AssetClass:
+    """Kind of instrument, FIX tag 167."""
+
+    EQUITY: Final = 1
+    OPTION: Final = 2
+    FX: Final = 3
+    CRYPTO: Final = 4
+
+
+class OrdStatus:
     """FIX tag 39."""
 
-    NONE = 0
-    NEW = 1
-    PARTIALLY_FILLED = 2
-    FILLED = 3
-    CANCELED = 4
-    EXPIRED = 5
-    REJECTED = 6
+    NONE: Final = 0
+    NEW: Final = 1
+    PARTIALLY_FILLED: Final = 2
+    FILLED: Final = 3
+    CANCELED: Final = 4
+    EXPIRED: Final = 5
+    REJECTED: Final = 6
+    PENDING_NEW: Final = 7
 
 
-class ExecType(IntEnum):
+class ExecType:
     """FIX tag 150."""
 
-    NEW = 1
-    TRADE = 2
-    CANCELED = 3
-    REPLACED = 4
-    EXPIRED = 5
-    DENIED = 7
-    REJECTED = 8
+    NEW: Final = 1
+    TRADE: Final = 2
+    CANCELED: Final = 3
+    REPLACED: Final = 4
+    EXPIRED: Final = 5
+    TRIGGERED: Final = 6
+    DENIED: Final = 7
+    REJECTED: Final = 8
+    RESTATED: Final = 9
 
 
-class RequestKind(IntEnum):
+class RequestKind:
     """The request that an event answers."""
 
-    NONE = 0
-    SUBMIT = 1
-    REPLACE = 2
-    CANCEL = 3
+    NONE: Final = 0
+    SUBMIT: Final = 1
+    REPLACE: Final = 2
+    CANCEL: Final = 3
+    MASS_CANCEL: Final = 4
+    QUOTE: Final = 5
 
 
-class Cause(IntEnum):
+class Cause:
     """Who caused an event."""
 
-    CLIENT = 1
-    SYSTEM = 2
-    SELF_TRADE_PREVENTION = 5
-    TRADE = 7
+    CLIENT: Final = 1
+    SYSTEM: Final = 2
+    OPERATOR: Final = 3
+    DISCONNECT: Final = 4
+    SELF_TRADE_PREVENTION: Final = 5
+    KILL_SWITCH: Final = 6
+    TRADE: Final = 7
 
 
-class Liquidity(IntEnum):
+class Liquidity:
     """FIX tag 851."""
 
-    NONE = 0
-    MAKER = 1
-    TAKER = 2
+    NONE: Final = 0
+    MAKER: Final = 1
+    TAKER: Final = 2
+    AUCTION: Final = 3
 
 
-class RiskUnit(IntEnum):
+class RiskUnit:
     """What the numbers of a denial count."""
 
-    LOTS = 1
-    TICKS = 2
-    MONEY_MICRO = 3
-    COUNT = 4
+    LOTS: Final = 1
+    TICKS: Final = 2
+    MONEY_MICRO: Final = 3
+    COUNT: Final = 4
 
 
-class Reason(IntEnum):
+class Reason:
     """Why something was refused or ended; the codes of `ordergate.types.v1.Reason` that the core gives."""
 
-    NONE = 0
-    FIELD_MISSING = 200
-    FIELD_INVALID = 201
-    NOT_POSITIVE = 203
-    PRICE_OFF_TICK = 204
-    QTY_OFF_LOT = 205
-    VALUE_TOO_LARGE = 206
-    NOT_SUPPORTED = 208
-    SYMBOL_UNKNOWN = 209
-    FIELDS_CONFLICT = 211
-    BUYING_POWER = 400
-    POSITION_INSUFFICIENT = 401
-    SHORT_SALE_NOT_PERMITTED = 402
-    ACCOUNT_UNKNOWN = 414
-    CL_ORD_ID_CONFLICT = 500
-    ORDER_UNKNOWN = 501
-    ORDER_NOT_OPEN = 502
-    NO_LIQUIDITY = 503
-    SELF_TRADE = 504
-    QTY_BELOW_CUM = 508
-    EXPIRED = 509
-    ALREADY_EXISTS = 511
-    NOTHING_TO_REPLACE = 512
+    NONE: Final = 0
+    FIELD_MISSING: Final = 200
+    FIELD_INVALID: Final = 201
+    NOT_POSITIVE: Final = 203
+    PRICE_OFF_TICK: Final = 204
+    QTY_OFF_LOT: Final = 205
+    VALUE_TOO_LARGE: Final = 206
+    ENUM_UNKNOWN: Final = 207
+    NOT_SUPPORTED: Final = 208
+    SYMBOL_UNKNOWN: Final = 209
+    FIELDS_CONFLICT: Final = 211
+    BUYING_POWER: Final = 400
+    POSITION_INSUFFICIENT: Final = 401
+    SHORT_SALE_NOT_PERMITTED: Final = 402
+    ORDER_QTY_LIMIT: Final = 403
+    ORDER_NOTIONAL_LIMIT: Final = 404
+    PRICE_COLLAR: Final = 405
+    POSITION_LIMIT: Final = 406
+    OPEN_NOTIONAL_LIMIT: Final = 407
+    DAILY_LOSS_LIMIT: Final = 408
+    MESSAGE_RATE_LIMIT: Final = 409
+    DUPLICATE_ORDER: Final = 410
+    REPEATED_EXECUTION: Final = 411
+    RESTRICTED_INSTRUMENT: Final = 412
+    KILL_SWITCH: Final = 413
+    ACCOUNT_UNKNOWN: Final = 414
+    REFERENCE_STALE: Final = 415
+    CL_ORD_ID_CONFLICT: Final = 500
+    ORDER_UNKNOWN: Final = 501
+    ORDER_NOT_OPEN: Final = 502
+    NO_LIQUIDITY: Final = 503
+    SELF_TRADE: Final = 504
+    WOULD_TAKE: Final = 505
+    HALTED: Final = 506
+    SESSION_CLOSED: Final = 507
+    QTY_BELOW_CUM: Final = 508
+    EXPIRED: Final = 509
+    NOT_FILLABLE: Final = 510
+    ALREADY_EXISTS: Final = 511
+    NOTHING_TO_REPLACE: Final = 512
+    DELISTED: Final = 513
+    CONTINGENCY: Final = 514
+    PRICE_BAND: Final = 515
