@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -197,7 +197,8 @@ def write_new(disk: Disk, path: Path, data: bytes) -> None:
             write_at(disk, fd, data, 0)
             disk.fsync(fd)
         except OSError:
-            disk.unlink(path)
+            with suppress(OSError):
+                disk.unlink(path)
             raise
         finally:
             disk.close(fd)

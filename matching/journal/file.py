@@ -29,7 +29,7 @@ from matching.journal.memory import Memory
 from matching.journal.segments import Segment, checked, read, segment_path, segments_of
 from matching.journal.spare import Spare
 
-__all__ = ["FileJournal", "JournalLockedError", "checked", "segments_of"]
+__all__ = ["FileJournal", "checked", "segments_of"]
 
 
 class FileJournal:

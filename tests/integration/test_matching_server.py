@@ -20,8 +20,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from matching import sequencer
 from matching import server as matching_server
-from matching.journal.file import JournalLockedError
-from matching.journal.frames import DamagedJournalError
+from matching.journal.errors import DamagedJournalError, JournalLockedError
 from runtime import tokens
 from runtime.channels import client_channel
 from runtime.serve import running
