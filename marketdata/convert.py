@@ -8,7 +8,7 @@ from ordergate.marketdata.v1 import marketdata_pb2 as marketdata
 from ordergate.types.v1 import types_pb2 as types
 
 from marketdata.depth import Depth, Level, Quote
-from marketdata.market import ReferencePrice, SymbolMarket
+from marketdata.market import ReferencePrice, SymbolMarket, TradingStatus
 from marketdata.trades import Trade
 from runtime.clock import timestamp
 from runtime.decimals import format_nano
@@ -30,12 +30,12 @@ def quote_message(instrument: Instrument, quote: Quote) -> marketdata.Quote:
 
 
 def trade_message(instrument: Instrument, trade: Trade) -> marketdata.Trade:
-    """The trade; FIX tag 2446 knows only buy and sell."""
+    """The trade."""
     return marketdata.Trade(
         trade_id=str(trade.trade_id),
         px=instrument.price_text(trade.px_ticks),
         qty=instrument.qty_text(trade.qty_lots),
-        aggressor_side=types.SIDE_BUY if trade.aggressor_buys else types.SIDE_SELL,
+        aggressor_side=types.Side.ValueType(trade.aggressor_side),
     )
 
 
@@ -52,6 +52,28 @@ def trade_report(instrument: Instrument, trade: Trade) -> marketdata.TradeReport
 def reference_message(reference: ReferencePrice) -> marketdata.ReferencePrice:
     """The reference price."""
     return marketdata.ReferencePrice(px=format_nano(reference.px_nano), source=reference.source)
+
+
+def status_message(instrument: Instrument, status: TradingStatus) -> marketdata.TradingStatus:
+    """The trading status."""
+    auctioned = bool(status.auction_px_ticks)
+    return marketdata.TradingStatus(
+        trading_session=types.TradingSession.ValueType(status.trading_session),
+        delisted=status.delisted,
+        reason=types.Reason.ValueType(status.reason),
+        auction_px=instrument.price_text(status.auction_px_ticks) if auctioned else "",
+        auction_qty=instrument.qty_text(status.auction_qty_lots) if auctioned else "",
+    )
+
+
+def status_tick(instrument: Instrument, market: SymbolMarket, status: TradingStatus) -> marketdata.Tick:
+    """The change to `status`."""
+    return marketdata.Tick(
+        symbol=market.symbol,
+        status=status_message(instrument, status),
+        time=timestamp(market.time_unix_ns),
+        journal_seq=market.last_seq,
+    )
 
 
 def quote_tick(instrument: Instrument, market: SymbolMarket, quote: Quote) -> marketdata.Tick:
@@ -90,6 +112,7 @@ def market_data(instrument: Instrument, market: SymbolMarket) -> marketdata.Mark
         quote=quote_message(instrument, market.book.quote()),
         traded_qty=instrument.qty_text(market.traded_qty_lots),
         last_seq=market.last_seq,
+        status=status_message(instrument, market.status),
     )
     changed_unix_ns = market.time_unix_ns
     if market.last_trade is not None:
@@ -101,12 +124,13 @@ def market_data(instrument: Instrument, market: SymbolMarket) -> marketdata.Mark
     return message
 
 
-def book_levels(instrument: Instrument, depth: Depth, time_unix_ns: int) -> marketdata.BookLevels:
-    """Levels of both sides."""
+def book_levels(instrument: Instrument, depth: Depth, trading_session: int, time_unix_ns: int) -> marketdata.BookLevels:
+    """Levels of both sides, and the session in which they stand so."""
     return marketdata.BookLevels(
         bids=[_level(instrument, level) for level in depth.bids],
         asks=[_level(instrument, level) for level in depth.asks],
         time=timestamp(time_unix_ns),
+        trading_session=types.TradingSession.ValueType(trading_session),
     )
 
 

@@ -1,8 +1,9 @@
 """The book of one symbol by price: what rests, summed level by level.
 
-Fed with the resting state of each order that an event touched. Between
-commands, and only there, it is never crossed; whoever publishes it does so at
-the end of a command. Prices are ticks, quantities lots. Pure; `marketdata.market`
+Fed with the resting state of each order that an event touched. Only between
+commands is it whole; whoever publishes it does so at the end of a command.
+There it is never crossed in continuous trading, and may be in any other
+session: the two sides know nothing of each other. Prices are ticks, quantities lots. Pure; `marketdata.market`
 feeds it, `marketdata.books` publishes it.
 """
 
@@ -36,7 +37,7 @@ class Quote(NamedTuple):
 
     @property
     def crossed(self) -> bool:
-        """Whether a bid is at or above an ask; never true between commands."""
+        """Whether a bid is at or above an ask; in continuous trading never true between commands."""
         return bool(self.bid_px_ticks and self.ask_px_ticks) and self.bid_px_ticks >= self.ask_px_ticks
 
 

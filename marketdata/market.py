@@ -21,6 +21,19 @@ class ReferencePrice(NamedTuple):
     time_unix_ns: int
 
 
+class TradingStatus(NamedTuple):
+    """Whether a symbol trades, and how; numbers of the contract."""
+
+    trading_session: int
+    delisted: bool = False
+    reason: int = 0
+    """Why, when the venue itself changed the session."""
+    auction_px_ticks: int = 0
+    """Price of the auction that ended with the change; 0 without trades."""
+    auction_qty_lots: int = 0
+    """Quantity that could trade at that price."""
+
+
 class SymbolMarket:
     """The present state of one symbol."""
 
@@ -30,13 +43,15 @@ class SymbolMarket:
         "last_trade",
         "published_quote",
         "reference",
+        "status",
         "symbol",
         "time_unix_ns",
         "traded_qty_lots",
     )
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, status: TradingStatus) -> None:
         self.symbol = symbol
+        self.status = status
         self.book = DepthBook()
         self.last_trade: Trade | None = None
         self.traded_qty_lots = 0
@@ -62,6 +77,10 @@ class Listener(Protocol):
         """Whether quotes and trades of the symbol are worth the work of telling them."""
         ...
 
+    def status_changed(self, market: SymbolMarket, status: TradingStatus) -> None:
+        """The symbol trades otherwise; told in order with its trades, and before the quote that follows."""
+        ...
+
     def traded(self, market: SymbolMarket, trade: Trade) -> None:
         """A trade has happened."""
         ...
@@ -74,8 +93,8 @@ class Listener(Protocol):
 class Market:
     """All symbols.
 
-    Calls come in journal order: `order_rests`, `order_gone` and `trade` for the
-    events of a command, then `end_command`.
+    Calls come in journal order: one for each event of a command that changes
+    something, then `end_command`.
     """
 
     def __init__(self, listener: Listener, kept_trades_max: int = KEPT_TRADES_MAX) -> None:
@@ -87,11 +106,20 @@ class Market:
         """Symbols that changed since whoever publishes depth last cleared it."""
         self._listener = listener
         self._in_command: dict[str, SymbolMarket] = {}
-        self._trades_of_command: list[Trade] = []
+        self._happened: list[tuple[SymbolMarket, Trade | TradingStatus]] = []
 
-    def list_symbol(self, symbol: str) -> None:
-        """A symbol was listed; its book stays if it was already."""
-        self._in_command[symbol] = self.symbols.setdefault(symbol, SymbolMarket(symbol))
+    def list_symbol(self, symbol: str, status: TradingStatus) -> None:
+        """A symbol was listed; its book and its status stay if it was already."""
+        if symbol not in self.symbols:
+            self.symbols[symbol] = SymbolMarket(symbol, status)
+        self._in_command[symbol] = self.symbols[symbol]
+
+    def change_status(self, symbol: str, status: TradingStatus) -> None:
+        """The symbol trades otherwise from here on."""
+        market = self.symbols[symbol]
+        market.status = status
+        self._in_command[symbol] = market
+        self._happened.append((market, status))
 
     def order_rests(self, symbol: str, order_id: int, is_bid: bool, price_ticks: int, leaves_lots: int) -> None:
         """After this event the order rests with `leaves_lots` at `price_ticks`."""
@@ -107,8 +135,8 @@ class Market:
 
     def trade(self, trade: Trade) -> None:
         """A trade happened; called once for each trade."""
-        self._trades_of_command.append(trade)
         market = self.symbols[trade.symbol]
+        self._happened.append((market, trade))
         market.last_trade = trade
         market.traded_qty_lots += trade.qty_lots
 
@@ -126,17 +154,21 @@ class Market:
             market.last_seq = seq
             market.time_unix_ns = time_unix_ns
             self.touched.add(symbol)
-        if self._trades_of_command:
-            self._tell_trades()
+        if self._happened:
+            self._tell_what_happened()
         self._tell_quotes()
         self._in_command.clear()
 
-    def _tell_trades(self) -> None:
-        for trade in self._trades_of_command:
-            self.trades.add(trade)
-            if self._listener.wants(trade.symbol):
-                self._listener.traded(self.symbols[trade.symbol], trade)
-        self._trades_of_command.clear()
+    def _tell_what_happened(self) -> None:
+        for market, change in self._happened:
+            wanted = self._listener.wants(market.symbol)
+            if isinstance(change, Trade):
+                self.trades.add(change)
+                if wanted:
+                    self._listener.traded(market, change)
+            elif wanted:
+                self._listener.status_changed(market, change)
+        self._happened.clear()
 
     def _tell_quotes(self) -> None:
         for symbol, market in self._in_command.items():

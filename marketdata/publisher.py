@@ -16,7 +16,7 @@ from ordergate.marketdata.v1 import marketdata_pb2 as marketdata
 from marketdata import convert
 from marketdata.depth import Depth, Quote, changed_levels
 from marketdata.hub import End, Hub
-from marketdata.market import Market, ReferencePrice, SymbolMarket
+from marketdata.market import Market, ReferencePrice, SymbolMarket, TradingStatus
 from marketdata.ring import Ring
 from marketdata.trades import KEPT_TRADES_MAX, Trade
 from marketdata.wire import embedded
@@ -56,6 +56,7 @@ class BookChannel:
     def __init__(self, market: SymbolMarket, instrument: Instrument, levels_max: int) -> None:
         self.changes: Ring[EncodedChange] = Ring(KEPT_CHANGES_MAX)
         self.published = market.book.depth(levels_max)
+        self._published_session = market.status.trading_session
         self.readers = 0
         self._market = market
         self._instrument = instrument
@@ -64,17 +65,19 @@ class BookChannel:
     def publish(self, seq: int) -> None:
         """Adds what has changed up to journal position `seq`, if anything has."""
         depth = self._market.book.depth(self._levels_max)
-        if depth != self.published:
-            changes = self._encoded(changed_levels(self.published, depth))
+        trading_session = self._market.status.trading_session
+        if depth != self.published or trading_session != self._published_session:
+            self._published_session = trading_session
+            changes = self._levels(changed_levels(self.published, depth)).SerializeToString()
             self.changes.append(EncodedChange(seq, embedded(BOOK_CHANGES, changes)))
             self.published = depth
 
     def snapshot(self) -> marketdata.BookLevels:
         """The published depth; a reader goes on with the changes from `changes.end` on."""
-        return convert.book_levels(self._instrument, self.published, self._market.time_unix_ns)
+        return self._levels(self.published)
 
-    def _encoded(self, depth: Depth) -> bytes:
-        return convert.book_levels(self._instrument, depth, self._market.time_unix_ns).SerializeToString()
+    def _levels(self, depth: Depth) -> marketdata.BookLevels:
+        return convert.book_levels(self._instrument, depth, self._published_session, self._market.time_unix_ns)
 
 
 class Publisher:
@@ -102,6 +105,10 @@ class Publisher:
     def wants(self, symbol: str) -> bool:
         """Whether anyone reads ticks of the symbol."""
         return self.tick_hub.has_readers(symbol)
+
+    def status_changed(self, market: SymbolMarket, status: TradingStatus) -> None:
+        """Adds a trading status to the ticks."""
+        self._add(market.symbol, convert.status_tick(self._terms(market.symbol), market, status))
 
     def traded(self, market: SymbolMarket, trade: Trade) -> None:
         """Adds a trade to the ticks."""

@@ -51,7 +51,7 @@ class MarketDataService:
         return marketdata.GetMarketDataResponse(
             market_data=[
                 convert.market_data(instruments.require(symbol), markets[symbol])
-                for symbol in request.symbols or sorted(markets)
+                for symbol in request.symbols or _listed(publisher)
             ],
             as_of_seq=publisher.market.seq,
         )
@@ -60,12 +60,12 @@ class MarketDataService:
         self, request: marketdata.ListInstrumentsRequest, _context: Context
     ) -> marketdata.ListInstrumentsResponse:
         """A page of the listed instruments."""
-        instruments = self._replica.publisher().instruments
+        publisher = self._replica.publisher()
         after = _page_start(request.page_token)
         page_size = _page_size(request.page_size)
         found = [
             instrument
-            for instrument in map(instruments.require, instruments.symbols())
+            for instrument in map(publisher.instruments.require, _listed(publisher))
             if instrument.symbol > after and request.asset_class in (0, instrument.asset_class)
         ]
         page = found[:page_size]
@@ -184,6 +184,11 @@ def _subscription(
         for symbol in requested
     ]
     return results, symbols
+
+
+def _listed(publisher: Publisher) -> list[str]:
+    """The symbols whose listing has not ended, sorted."""
+    return sorted(symbol for symbol, market in publisher.market.symbols.items() if not market.status.delisted)
 
 
 def _depth(requested: int) -> int:

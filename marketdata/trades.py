@@ -18,13 +18,13 @@ class Trade(NamedTuple):
     """A trade between two orders of the book."""
 
     seq: int
-    """Journal position of the taker's event."""
+    """Journal position of the trade's second event: the taker's, where one took."""
     trade_id: int
     symbol: str
     px_ticks: int
     qty_lots: int
-    aggressor_buys: bool
-    """Whether the order that took was a buy."""
+    aggressor_side: int
+    """Side of the order that took, as in the contract; 0 in an auction, where none did."""
     time_unix_ns: int
 
 

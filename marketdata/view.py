@@ -12,7 +12,7 @@ from ordergate.matching.v1 import events_pb2 as events
 from ordergate.types.v1 import types_pb2 as types
 
 from marketdata import metrics
-from marketdata.market import Market
+from marketdata.market import Market, TradingStatus
 from marketdata.trades import Trade
 from runtime.clock import unix_ns
 from runtime.follower import FeedBatch, FeedGapError
@@ -22,9 +22,16 @@ SLICE_EVENTS = 512
 """Events after which other tasks get a turn; at the end of the command."""
 
 _OPEN = frozenset({types.ORD_STATUS_NEW, types.ORD_STATUS_PARTIALLY_FILLED})
+_PRICED = frozenset({types.ORD_TYPE_LIMIT, types.ORD_TYPE_STOP_LIMIT})
 _NEVER_RESTS = frozenset({types.TIME_IN_FORCE_IOC, types.TIME_IN_FORCE_FOK})
 _REFUSALS = frozenset({types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED})
 """Answers that leave every order as it was."""
+_AGGRESSORS = {
+    types.SIDE_BUY: types.SIDE_BUY,
+    types.SIDE_SELL: types.SIDE_SELL,
+    types.SIDE_SELL_SHORT: types.SIDE_SELL,
+}
+"""FIX tag 2446 knows only buy and sell."""
 
 
 class MarketView:
@@ -99,43 +106,74 @@ class MarketView:
             order = event.order
             if order.exec_type not in _REFUSALS:
                 self._apply_order(event, order)
-        elif body == "instrument_listed":
-            self._market.list_symbol(self._instruments.add(event.instrument_listed.instrument).symbol)
-        elif body == "day_closed":
-            self._market.close_day()
+        elif body in _OTHERS:
+            _OTHERS[body](self, event)
         if event.last_of_command:
             self._market.end_command(event.seq, event.time_unix_ns)
 
     def _apply_order(self, event: events.Event, order: events.OrderEvent) -> None:
         symbol = order.symbol
-        if rests(order):
+        lots = shown_lots(order)
+        if lots:
             is_bid = order.side == types.SIDE_BUY
-            self._market.order_rests(symbol, order.order_id, is_bid, order.price_ticks, order.leaves_qty_lots)
+            self._market.order_rests(symbol, order.order_id, is_bid, order.price_ticks, lots)
         else:
             self._market.order_gone(symbol, order.order_id)
-        # Both orders of a fill have an event; the taker's stands for the trade.
-        if order.exec_type == types.EXEC_TYPE_TRADE and order.liquidity == types.LIQUIDITY_TAKER:
+        # Both orders of a fill have an event; the second one's stands for the trade, and gives it its id.
+        if order.exec_type == types.EXEC_TYPE_TRADE and order.trade_id == event.seq:
             self._market.trade(trade_of(event, order))
 
+    def _list(self, event: events.Event) -> None:
+        terms = event.instrument_listed.instrument
+        begins = terms.trading_session or types.TRADING_SESSION_CONTINUOUS
+        self._market.list_symbol(self._instruments.add(terms).symbol, TradingStatus(begins))
 
-def rests(order: events.OrderEvent) -> bool:
-    """Whether the order stands in the book after this event, if it is its command's last one for the order."""
-    return (
-        order.ord_status in _OPEN
-        and order.ord_type == types.ORD_TYPE_LIMIT
-        and order.time_in_force not in _NEVER_RESTS
-        and order.leaves_qty_lots > 0
-    )
+    def _delist(self, event: events.Event) -> None:
+        symbol = event.instrument_delisted.symbol
+        self._market.change_status(symbol, self._market.symbols[symbol].status._replace(delisted=True))
+
+    def _change_session(self, event: events.Event) -> None:
+        changed = event.trading_session_changed
+        status = self._market.symbols[changed.symbol].status._replace(
+            trading_session=changed.trading_session,
+            reason=changed.reason,
+            auction_px_ticks=changed.auction_px_ticks,
+            auction_qty_lots=changed.auction_qty_lots,
+        )
+        self._market.change_status(changed.symbol, status)
+
+    def _close_day(self, _event: events.Event) -> None:
+        self._market.close_day()
+
+
+_OTHERS: dict[str | None, Callable[[MarketView, events.Event], None]] = {
+    "instrument_listed": MarketView._list,
+    "instrument_delisted": MarketView._delist,
+    "trading_session_changed": MarketView._change_session,
+    "day_closed": MarketView._close_day,
+}
+"""What events that are not about an order do to the market."""
+
+
+def shown_lots(order: events.OrderEvent) -> int:
+    """What of the order the book shows after this event, if it is its command's last one for the order.
+
+    0 for what is done, waits for its trigger or its parent, or may not rest. Of
+    an iceberg it is the shown part, which no reader can tell from a whole order.
+    """
+    if order.ord_status not in _OPEN or order.ord_type not in _PRICED or order.time_in_force in _NEVER_RESTS:
+        return 0
+    return order.shown_qty_lots if order.display_qty_lots else order.leaves_qty_lots
 
 
 def trade_of(event: events.Event, order: events.OrderEvent) -> Trade:
-    """The trade that a taker's fill tells of."""
+    """The trade that its second event tells of: the taker's fill, or the later one of an auction."""
     return Trade(
         seq=event.seq,
         trade_id=order.trade_id,
         symbol=order.symbol,
         px_ticks=order.last_px_ticks,
         qty_lots=order.last_qty_lots,
-        aggressor_buys=order.side == types.SIDE_BUY,
+        aggressor_side=_AGGRESSORS[order.side] if order.liquidity == types.LIQUIDITY_TAKER else 0,
         time_unix_ns=event.time_unix_ns,
     )

@@ -117,7 +117,8 @@ async def _watch(
 
 
 def _book_json(shown: Book) -> None:
-    write_json({**asdict(shown), "time": f"{shown.time.isoformat()}Z"})
+    session = types.TradingSession.Name(types.TradingSession.ValueType(shown.trading_session))
+    write_json({**asdict(shown), "time": f"{shown.time.isoformat()}Z", "trading_session": session})
 
 
 def _book_line(shown: Book) -> str:
@@ -126,7 +127,7 @@ def _book_line(shown: Book) -> str:
     return (
         f"{shown.time:%H:%M:%S.%f} seq {shown.seq:<8} {shown.symbol} "
         f"bid {bid.qty or '-'}@{bid.px or '-'} ask {ask.qty or '-'}@{ask.px or '-'} "
-        f"levels {len(shown.bids)}/{len(shown.asks)}"
+        f"levels {len(shown.bids)}/{len(shown.asks)}{_unless_continuous(shown.trading_session)}"
     )
 
 
@@ -136,17 +137,18 @@ def _book_table(shown: Book) -> RenderableType:
         bid = shown.bids[place] if place < len(shown.bids) else NO_LEVEL
         ask = shown.asks[place] if place < len(shown.asks) else NO_LEVEL
         rows.append((bid.orders or "", bid.qty, bid.px, ask.px, ask.qty, ask.orders or ""))
-    title = f"{shown.symbol}  seq {shown.seq}  {shown.time:%H:%M:%S}"
+    title = f"{shown.symbol}  seq {shown.seq}  {shown.time:%H:%M:%S}{_unless_continuous(shown.trading_session)}"
     return make_table(title, ("orders>", "bid_qty>", "bid>", "ask>", "ask_qty>", "orders>"), rows)
 
 
-TICK_COLUMNS = ("symbol", "bid_qty>", "bid>", "ask>", "ask_qty>", "last>", "last_qty>", "reference>", "time")
+TICK_COLUMNS = ("symbol", "session", "bid_qty>", "bid>", "ask>", "ask_qty>", "last>", "last_qty>", "reference>", "time")
 
 
 def _market_row(data: md.MarketData) -> tuple[object, ...]:
     quote, trade = data.quote, data.last_trade
     return (
         data.symbol,
+        _status_text(data.status),
         quote.bid_qty,
         quote.bid_px,
         quote.ask_px,
@@ -183,21 +185,41 @@ class TickBoard:
                 known.last_trade.CopyFrom(update.trade)
             case "reference":
                 known.reference.CopyFrom(update.reference)
+            case "status":
+                known.status.CopyFrom(update.status)
 
 
 def _tick_line(update: md.MarketData | md.Tick) -> str:
     if isinstance(update, md.MarketData):
         quote, moment = update.quote, clock_time(update.updated_time)
-        return f"{moment} {update.symbol} now {_quote_text(quote)} last {update.last_trade.px or '-'}"
+        last = update.last_trade.px or "-"
+        return f"{moment} {update.symbol} {_status_text(update.status)} now {_quote_text(quote)} last {last}"
     head = f"{clock_time(update.time)} {update.symbol}"
     match update.WhichOneof("change"):
         case "quote":
             return f"{head} quote {_quote_text(update.quote)}"
         case "trade":
             side = word(types.Side, update.trade.aggressor_side, "SIDE_")
-            return f"{head} trade {update.trade.qty}@{update.trade.px} {side} {update.trade.trade_id}"
+            return f"{head} trade {update.trade.qty}@{update.trade.px} {side or 'AUCTION'} {update.trade.trade_id}"
+        case "status":
+            return f"{head} session {_status_text(update.status)}{_auction_text(update.status)}"
         case _:
             return f"{head} reference {update.reference.px} {update.reference.source}"
+
+
+def _status_text(status: md.TradingStatus) -> str:
+    return "DELISTED" if status.delisted else word(types.TradingSession, status.trading_session, "TRADING_SESSION_")
+
+
+def _auction_text(status: md.TradingStatus) -> str:
+    return f" auction {status.auction_qty}@{status.auction_px}" if status.auction_px else ""
+
+
+def _unless_continuous(trading_session: int) -> str:
+    """The session for the end of a line, where it is worth a word."""
+    if trading_session == types.TRADING_SESSION_CONTINUOUS:
+        return ""
+    return f"  {word(types.TradingSession, trading_session, 'TRADING_SESSION_')}"
 
 
 def _quote_text(quote: md.Quote) -> str:

@@ -20,13 +20,17 @@ class BookLevel:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """The depth at one journal position, best levels first."""
+    """The depth at one journal position, best levels first.
+
+    Outside continuous trading it may be crossed; `trading_session` has the number of the contract.
+    """
 
     symbol: str
     seq: int
     time: datetime
     bids: tuple[BookLevel, ...]
     asks: tuple[BookLevel, ...]
+    trading_session: int
 
 
 class BookBuilder:
@@ -50,7 +54,7 @@ class BookBuilder:
         _take(self._asks, levels.asks)
         bids = tuple(self._bids[px] for px in sorted(self._bids, reverse=True)[: self._depth])
         asks = tuple(self._asks[px] for px in sorted(self._asks)[: self._depth])
-        return Book(self._symbol, message.seq, levels.time.ToDatetime(), bids, asks)
+        return Book(self._symbol, message.seq, levels.time.ToDatetime(), bids, asks, levels.trading_session)
 
 
 def _take(side: dict[int, BookLevel], changes: Iterable[md.Level]) -> None:

@@ -8,7 +8,7 @@ from marketdata.trades import Trade, TradeLog
 
 def trade(seq: int, symbol: str = "AAPL") -> Trade:
     """A trade at a journal position."""
-    return Trade(seq, seq, symbol, 100, 1, True, 0)
+    return Trade(seq, seq, symbol, 100, 1, 1, 0)
 
 
 def log_of(kept_max: int, *trades: Trade) -> TradeLog:

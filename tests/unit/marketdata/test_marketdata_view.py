@@ -21,6 +21,11 @@ BUY, SELL = types.SIDE_BUY, types.SIDE_SELL
         {"time_in_force": types.TIME_IN_FORCE_FOK},
         {"ord_type": types.ORD_TYPE_MARKET},
         {"ord_type": types.ORD_TYPE_STOP, "ord_status": types.ORD_STATUS_PENDING_NEW},
+        {"ord_type": types.ORD_TYPE_STOP_LIMIT, "ord_status": types.ORD_STATUS_PENDING_NEW},
+        {"ord_type": types.ORD_TYPE_TRAILING_STOP, "ord_status": types.ORD_STATUS_PENDING_NEW},
+        {"ord_status": types.ORD_STATUS_PENDING_NEW, "list_id": "l", "leg": 2},
+        {"ord_type": types.ORD_TYPE_STOP},
+        {"ord_status": types.ORD_STATUS_EXPIRED},
         {"ord_status": types.ORD_STATUS_CANCELED},
         {"exec_type": types.EXEC_TYPE_DENIED, "ord_status": types.ORD_STATUS_REJECTED},
     ],
@@ -41,6 +46,46 @@ async def test_a_refusal_leaves_the_order_it_names(feed: Any, resting_event: Cal
     assert feed.publisher.market.symbols["AAPL"].book.depth(10).bids == (Level(100, 5, 1),)
 
 
+@pytest.mark.parametrize("ord_type", [types.ORD_TYPE_LIMIT, types.ORD_TYPE_STOP_LIMIT])
+@pytest.mark.parametrize("time_in_force", [types.TIME_IN_FORCE_DAY, types.TIME_IN_FORCE_GTC, types.TIME_IN_FORCE_GTD])
+async def test_what_has_a_price_and_time_rests(
+    feed: Any, resting_event: Callable[..., events.Event], ord_type: int, time_in_force: int
+) -> None:
+    """An order that waited is in the book from the end of the command that has triggered it."""
+    terms = {"ord_type": ord_type, "time_in_force": time_in_force}
+    waits = {"ord_status": types.ORD_STATUS_PENDING_NEW}
+    await feed.command(resting_event(3, BUY, 100, 5, **terms, **waits))
+    assert feed.publisher.market.symbols["AAPL"].book.depth(10) == Depth()
+    await feed.command(resting_event(3, BUY, 100, 5, **terms, exec_type=types.EXEC_TYPE_TRIGGERED))
+    assert feed.publisher.market.symbols["AAPL"].book.depth(10).bids == (Level(100, 5, 1),)
+
+
+async def test_of_an_iceberg_only_the_shown_part_is_public(
+    feed: Any, resting_event: Callable[..., events.Event]
+) -> None:
+    """At rest, after a fill that filled it up again, after a restatement and at its end."""
+    book = feed.publisher.market.symbols["AAPL"].book
+    await feed.rests(3, BUY, 100, 1)
+    bids = []
+    for shown, more in (
+        (4, {"leaves_qty_lots": 10}),
+        (1, {"leaves_qty_lots": 7, "ord_status": types.ORD_STATUS_PARTIALLY_FILLED}),
+        (4, {"leaves_qty_lots": 6, "ord_status": types.ORD_STATUS_PARTIALLY_FILLED}),
+        (2, {"leaves_qty_lots": 2, "exec_type": types.EXEC_TYPE_RESTATED}),
+        (0, {"leaves_qty_lots": 0, "ord_status": types.ORD_STATUS_FILLED}),
+    ):
+        await feed.command(resting_event(4, BUY, 100, 10, display_qty_lots=4, shown_qty_lots=shown, **more))
+        bids.append(book.depth(10).bids)
+    assert bids == [(Level(100, lots, orders),) for lots, orders in ((5, 2), (2, 2), (5, 2), (3, 2), (1, 1))]
+
+
+async def test_a_restated_order_rests_with_what_is_left(feed: Any, resting_event: Callable[..., events.Event]) -> None:
+    """The venue lowered its quantity: the level follows."""
+    await feed.rests(3, BUY, 100, 5)
+    await feed.command(resting_event(3, BUY, 100, 3, exec_type=types.EXEC_TYPE_RESTATED))
+    assert feed.publisher.market.symbols["AAPL"].book.depth(10).bids == (Level(100, 3, 1),)
+
+
 async def test_short_sales_rest_on_the_ask_side(feed: Any) -> None:
     """A short sale is an ask like any other."""
     await feed.rests(3, types.SIDE_SELL_SHORT, 101, 5)
@@ -53,7 +98,7 @@ async def test_a_trade_counts_once_until_the_day_is_closed(feed: Any) -> None:
     last = await feed.trades(101, 7, side=types.SIDE_SELL_SHORT)
     market = feed.publisher.market.symbols["AAPL"]
     assert market.traded_qty_lots == 12
-    assert (market.last_trade.trade_id, market.last_trade.aggressor_buys) == (last, False)
+    assert (market.last_trade.trade_id, market.last_trade.aggressor_side) == (last, SELL)
     await feed.command(events.Event(day_closed=events.DayClosed(trading_day=20261122)))
     assert market.traded_qty_lots == 0
     assert market.last_trade.px_ticks == 101

@@ -135,7 +135,9 @@ class Trade(_message.Message):
     qty: _builtins.str
     """Quantity, FIX tag 32."""
     aggressor_side: _types_pb2.Side.ValueType
-    """Side of the order that took, FIX tag 2446."""
+    """Side of the order that took, FIX tag 2446; unspecified for a trade of an
+    auction, where none did.
+    """
     def __init__(
         self,
         *,
@@ -179,6 +181,46 @@ class ReferencePrice(_message.Message):
 Global___ReferencePrice: _TypeAlias = ReferencePrice  # noqa: Y015
 
 @_typing.final
+class TradingStatus(_message.Message):
+    """The trading status of a symbol, FIX 35=h."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADING_SESSION_FIELD_NUMBER: _builtins.int
+    DELISTED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AUCTION_PX_FIELD_NUMBER: _builtins.int
+    AUCTION_QTY_FIELD_NUMBER: _builtins.int
+    trading_session: _types_pb2.TradingSession.ValueType
+    """The session, FIX tag 336. Outside CONTINUOUS nothing is matched as it comes,
+    and the book may be crossed.
+    """
+    delisted: _builtins.bool
+    """Whether the listing has ended for good."""
+    reason: _types_pb2.Reason.ValueType
+    """Why, when the venue itself changed the session."""
+    auction_px: _builtins.str
+    """Price of the auction that ended with this change; empty without trades."""
+    auction_qty: _builtins.str
+    """Quantity that could trade at that price; empty without trades."""
+    def __init__(
+        self,
+        *,
+        trading_session: _types_pb2.TradingSession.ValueType = ...,
+        delisted: _builtins.bool = ...,
+        reason: _types_pb2.Reason.ValueType = ...,
+        auction_px: _builtins.str = ...,
+        auction_qty: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_px", b"auction_px", "auction_qty", b"auction_qty", "delisted", b"delisted", "reason", b"reason", "trading_session", b"trading_session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradingStatus: _TypeAlias = TradingStatus  # noqa: Y015
+
+@_typing.final
 class MarketData(_message.Message):
     """What is known of one symbol now."""
 
@@ -191,6 +233,7 @@ class MarketData(_message.Message):
     TRADED_QTY_FIELD_NUMBER: _builtins.int
     LAST_SEQ_FIELD_NUMBER: _builtins.int
     UPDATED_TIME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The symbol."""
     traded_qty: _builtins.str
@@ -213,6 +256,10 @@ class MarketData(_message.Message):
     def updated_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def status(self) -> Global___TradingStatus:
+        """Whether it trades, and how."""
+
     def __init__(
         self,
         *,
@@ -223,10 +270,11 @@ class MarketData(_message.Message):
         traded_qty: _builtins.str = ...,
         last_seq: _builtins.int = ...,
         updated_time: _timestamp_pb2.Timestamp | None = ...,
+        status: Global___TradingStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_trade", b"last_trade", "quote", b"quote", "reference", b"reference", "updated_time", b"updated_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_trade", b"last_trade", "quote", b"quote", "reference", b"reference", "status", b"status", "updated_time", b"updated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_seq", b"last_seq", "last_trade", b"last_trade", "quote", b"quote", "reference", b"reference", "symbol", b"symbol", "traded_qty", b"traded_qty", "updated_time", b"updated_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_seq", b"last_seq", "last_trade", b"last_trade", "quote", b"quote", "reference", b"reference", "status", b"status", "symbol", b"symbol", "traded_qty", b"traded_qty", "updated_time", b"updated_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -241,7 +289,7 @@ class GetMarketDataRequest(_message.Message):
     SYMBOLS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def symbols(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The symbols; all when empty."""
+        """The symbols; all that are listed when empty."""
 
     def __init__(
         self,
@@ -469,6 +517,7 @@ class Tick(_message.Message):
     QUOTE_FIELD_NUMBER: _builtins.int
     TRADE_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     JOURNAL_SEQ_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
@@ -488,6 +537,10 @@ class Tick(_message.Message):
         """The reference price."""
 
     @_builtins.property
+    def status(self) -> Global___TradingStatus:
+        """The trading status."""
+
+    @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it happened: engine time, or the feed's time for a reference price."""
 
@@ -498,14 +551,15 @@ class Tick(_message.Message):
         quote: Global___Quote | None = ...,
         trade: Global___Trade | None = ...,
         reference: Global___ReferencePrice | None = ...,
+        status: Global___TradingStatus | None = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         journal_seq: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "quote", b"quote", "reference", b"reference", "time", b"time", "trade", b"trade"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "quote", b"quote", "reference", b"reference", "status", b"status", "time", b"time", "trade", b"trade"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "journal_seq", b"journal_seq", "quote", b"quote", "reference", b"reference", "symbol", b"symbol", "time", b"time", "trade", b"trade"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "journal_seq", b"journal_seq", "quote", b"quote", "reference", b"reference", "status", b"status", "symbol", b"symbol", "time", b"time", "trade", b"trade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["quote", "trade", "reference"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["quote", "trade", "reference", "status"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -672,6 +726,9 @@ class BookLevels(_message.Message):
     BIDS_FIELD_NUMBER: _builtins.int
     ASKS_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    TRADING_SESSION_FIELD_NUMBER: _builtins.int
+    trading_session: _types_pb2.TradingSession.ValueType
+    """The session that it was in; outside CONTINUOUS it may be crossed."""
     @_builtins.property
     def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___Level]:
         """Bids, highest price first."""
@@ -690,10 +747,11 @@ class BookLevels(_message.Message):
         bids: _abc.Iterable[Global___Level] | None = ...,
         asks: _abc.Iterable[Global___Level] | None = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        trading_session: _types_pb2.TradingSession.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "bids", b"bids", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "bids", b"bids", "time", b"time", "trading_session", b"trading_session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
