@@ -230,5 +230,5 @@ def _venue_event(event: events.VenueEvent) -> Message:
         name: value if isinstance(value, str | int) else encode_command_part(value)
         for name, value in event.fields.items()
     }
-    kind = wire_events.Event.DESCRIPTOR.fields_by_name[event.name].message_type.name
+    kind = cast(Any, wire_events.Event.DESCRIPTOR.fields_by_name[event.name].message_type).name
     return cast(Message, getattr(wire_events, kind)(**values))

@@ -27,7 +27,7 @@ from matching.core.venue import Listing
 from matching.core.words import AssetClass, Reason
 
 if TYPE_CHECKING:
-    from matching.core.events import VenueEvent
+    from matching.core.events import Event
     from matching.core.venue import Venue
 
 NANO_PER_MICRO: Final = 1_000
@@ -51,7 +51,7 @@ def list_instrument(venue: Venue, command: ListInstrument) -> None:
     venue.listings[command.symbol] = listing_of(command, worth, event)
 
 
-def listing_of(command: ListInstrument, worth: int, event: VenueEvent) -> Listing:
+def listing_of(command: ListInstrument, worth: int, event: Event) -> Listing:
     """A listing with what follows from its terms."""
     listing = Listing(command, worth, event)
     if command.asset_class == AssetClass.FX:
