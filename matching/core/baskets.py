@@ -15,6 +15,7 @@ from matching.core.words import Reason, RequestKind, RiskUnit
 
 if TYPE_CHECKING:
     from matching.core.commands import NewOrder, NewOrderList
+    from matching.core.events import Event
     from matching.core.ledger import Account
     from matching.core.venue import Venue
 
@@ -31,8 +32,18 @@ def new_order_list(venue: Venue, command: NewOrderList) -> None:
     refusal = _basket_notional(venue, account, command.orders)
     for order in command.orders:
         _place(venue, account, order, refusal)
-    if not venue.events:
-        venue.refuse(Reason.ALREADY_EXISTS, "orders", command.account)
+
+
+def original(venue: Venue, command: NewOrderList) -> Event | None:
+    """The event of the first order, when every order of the list has been carried out before."""
+    account = venue.accounts.get(command.account)
+    if account is None or not command.orders:
+        return None
+    for order in command.orders:
+        known = account.keys.get(order.cl_ord_id)
+        if known is None or differing_field(known.request, order):
+            return None
+    return account.keys[command.orders[0].cl_ord_id].event
 
 
 def _place(venue: Venue, account: Account, order: NewOrder, refusal: Refusal | None) -> None:

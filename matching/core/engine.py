@@ -165,6 +165,8 @@ def _made(venue: Venue, body: Body) -> Event | None:
     if isinstance(body, OpenAccount):
         account = venue.accounts.get(body.account)
         return account.opened if account is not None else None
+    if isinstance(body, NewOrderList):
+        return baskets.original(venue, body)
     scope = _request_of(body)
     done = venue.requests.get(scope) if scope is not None else None
     return done.event if done is not None and not differing_field(done.request, body) else None

@@ -52,8 +52,9 @@ def set_trading_session(venue: Venue, command: SetTradingSession) -> None:
         "cause": Cause.OPERATOR,
     }
     venue.say("trading_session_changed", fields)
-    if price_ticks:
+    while price_ticks:
         uncross(venue, listing, price_ticks, lots)
+        price_ticks, lots = uncross_price(listing)
     triggers.look_at_all(venue, listing)
     work_line(venue)
 
