@@ -43,6 +43,7 @@ FILL_COLUMNS = (
     "cl_ord_id",
     "side",
     "liquidity",
+    "fee_micro",
 )
 # PostgreSQL indexes no value above a third of a page.
 TEXT_MAX = 256
@@ -58,6 +59,8 @@ ORDER_COLUMNS = (
     "cl_ord_id",
     "ord_status",
     "reason",
+    "stop_px_ticks",
+    "display_qty_lots",
     "accepted_time_ns",
     "account",
     "symbol",
@@ -66,10 +69,21 @@ ORDER_COLUMNS = (
     "time_in_force",
     "decision_maker",
     "strategy_id",
+    "self_trade_prevention",
+    "trail_offset",
+    "trail_unit",
+    "trigger_by",
+    "min_qty_lots",
+    "expire_time_ns",
+    "post_only",
+    "reduce_only",
+    "contingency_type",
+    "list_id",
+    "leg",
 )
-CHANGING_COLUMNS = ORDER_COLUMNS[:11]
+CHANGING_COLUMNS = ORDER_COLUMNS[: ORDER_COLUMNS.index("accepted_time_ns")]
 """What an event can change of an order."""
-BOUGHT, SOLD, ADJUSTED, BOUGHT_VALUE, SOLD_VALUE = range(5)
+BOUGHT, SOLD, ADJUSTED, BOUGHT_VALUE, SOLD_VALUE, FEES = range(6)
 
 
 class EventUnreadable(ValueError):
@@ -100,6 +114,12 @@ _ORD_TYPE = _Words("ORD_TYPE_", types.OrdType.keys(), types.OrdType.values())
 _TIME_IN_FORCE = _Words("TIME_IN_FORCE_", types.TimeInForce.keys(), types.TimeInForce.values())
 _ORD_STATUS = _Words("ORD_STATUS_", types.OrdStatus.keys(), types.OrdStatus.values())
 _LIQUIDITY = _Words("LIQUIDITY_", types.Liquidity.keys(), types.Liquidity.values())
+_SELF_TRADE_PREVENTION = _Words(
+    "SELF_TRADE_PREVENTION_", types.SelfTradePrevention.keys(), types.SelfTradePrevention.values()
+)
+_TRAIL_UNIT = _Words("TRAIL_UNIT_", types.TrailUnit.keys(), types.TrailUnit.values())
+_TRIGGER_BY = _Words("TRIGGER_BY_", types.TriggerBy.keys(), types.TriggerBy.values())
+_CONTINGENCY_TYPE = _Words("CONTINGENCY_TYPE_", types.ContingencyType.keys(), types.ContingencyType.values())
 _REASON = _Words("REASON_", types.Reason.keys(), types.Reason.values())
 _ASSET_CLASS = _Words("ASSET_CLASS_", types.AssetClass.keys(), types.AssetClass.values())
 _ORDER_EVENT = {
@@ -130,6 +150,7 @@ class Rows:
     cash: dict[tuple[str, str], int] = field(default_factory=dict)
     accounts: list[Row] = field(default_factory=list)
     instruments: list[Row] = field(default_factory=list)
+    delisted: list[Row] = field(default_factory=list)
 
     @property
     def last_seq(self) -> int:
@@ -168,9 +189,11 @@ class Rows:
         if body == "order":
             self._add_order(event, envelope, hashed, entry)
         else:
-            subject = _OTHERS[body](self, event) if body in _OTHERS else (None, None)
+            if body in _OTHERS:
+                _OTHERS[body](self, event)
             event_type = _OTHER_EVENTS.get(body or "", "UNKNOWN")
-            self.leaves.append((*envelope, None, event_type, *subject, None, indexed_text(event.actor), hashed, entry))
+            subject = _subject(getattr(event, body)) if body else (None, None, None)
+            self.leaves.append((*envelope, None, event_type, *subject, indexed_text(event.actor), hashed, entry))
 
     def _add_order(self, event: events.Event, envelope: tuple[int, int, int], hashed: bytes, entry: bytes) -> None:
         order = event.order
@@ -209,17 +232,19 @@ class Rows:
                 indexed_text(order.cl_ord_id),
                 _SIDE[order.side],
                 _LIQUIDITY[order.liquidity],
+                order.fee_micro,
             )
         )
         change = self._position(order.account, order.symbol)
         bought = order.side == types.SIDE_BUY
         change[BOUGHT if bought else SOLD] += qty_lots
         change[BOUGHT_VALUE if bought else SOLD_VALUE] += px_ticks * qty_lots
+        change[FEES] += order.fee_micro
 
     def _position(self, account: str, symbol: str) -> list[int]:
-        return self.positions.setdefault((account, symbol), [0, 0, 0, 0, 0])
+        return self.positions.setdefault((account, symbol), [0] * 6)
 
-    def _add_instrument(self, event: events.Event) -> Row:
+    def _add_instrument(self, event: events.Event) -> None:
         terms: commands.ListInstrument = event.instrument_listed.instrument
         self.instruments.append(
             (
@@ -237,35 +262,48 @@ class Rows:
                 indexed_text(terms.description),
             )
         )
-        return None, indexed_text(terms.symbol)
 
-    def _add_account(self, event: events.Event) -> Row:
-        account = event.account_opened.account
-        self.accounts.append((account, event.seq, event.time_unix_ns))
-        return account, None
+    def _end_listing(self, event: events.Event) -> None:
+        self.delisted.append((event.instrument_delisted.symbol, event.seq))
 
-    def _add_cash(self, event: events.Event) -> Row:
+    def _add_account(self, event: events.Event) -> None:
+        self.accounts.append((event.account_opened.account, event.seq, event.time_unix_ns))
+
+    def _add_cash(self, event: events.Event) -> None:
         cash = event.cash_adjusted
         key = (cash.account, cash.currency)
         self.cash[key] = self.cash.get(key, 0) + cash.amount_micro
-        return cash.account, None
 
-    def _add_position(self, event: events.Event) -> Row:
+    def _add_position(self, event: events.Event) -> None:
         adjusted = event.position_adjusted
         self._position(adjusted.account, adjusted.symbol)[ADJUSTED] += adjusted.qty_lots
-        return adjusted.account, adjusted.symbol
-
-    def _add_refusal(self, event: events.Event) -> Row:
-        return indexed_text(event.command_refused.account), None
 
 
-_OTHERS: dict[str | None, Callable[[Rows, events.Event], Row]] = {
+_OTHERS: dict[str | None, Callable[[Rows, events.Event], None]] = {
     "instrument_listed": Rows._add_instrument,
+    "instrument_delisted": Rows._end_listing,
     "account_opened": Rows._add_account,
     "cash_adjusted": Rows._add_cash,
     "position_adjusted": Rows._add_position,
-    "command_refused": Rows._add_refusal,
 }
+"""Events that are more than a leaf."""
+_INSIDE = ("change", "instrument", "kill_switch", "schedule", "session")
+"""Fields in which an event repeats the command that it answers."""
+_KEYS = ("cl_ord_id", "quote_id")
+_SCOPES = {types.KILL_SWITCH_SCOPE_ACCOUNT: "account", types.KILL_SWITCH_SCOPE_SYMBOL: "symbol"}
+
+
+def _subject(body: Any) -> Row:
+    """Account, symbol and the client's key of an event that is not about an order, where it has them."""
+    fields = body.DESCRIPTOR.fields_by_name
+    for inside in _INSIDE:
+        if inside in fields:
+            return _subject(getattr(body, inside))
+    found = {name: getattr(body, name) for name in ("account", "symbol", *_KEYS) if name in fields}
+    if "scope" in fields:
+        found[_SCOPES.get(body.scope, "")] = body.target
+    key = next((found[name] for name in _KEYS if name in found), "")
+    return tuple(indexed_text(text) for text in (found.get("account", ""), found.get("symbol", ""), key))
 
 
 def _order_state(event: events.Event) -> Row:
@@ -283,6 +321,8 @@ def _order_state(event: events.Event) -> Row:
         indexed_text(order.cl_ord_id),
         _ORD_STATUS[order.ord_status],
         _REASON[order.reason],
+        order.stop_px_ticks or None,
+        order.display_qty_lots or None,
     )
 
 
@@ -296,4 +336,15 @@ def _order_terms(order: events.OrderEvent) -> Row:
         _TIME_IN_FORCE[order.time_in_force],
         indexed_text(order.decision_maker),
         indexed_text(order.strategy_id),
+        _SELF_TRADE_PREVENTION[order.self_trade_prevention],
+        order.trail_offset or None,
+        _TRAIL_UNIT[order.trail_unit],
+        _TRIGGER_BY[order.trigger_by],
+        order.min_qty_lots or None,
+        order.expire_unix_ns or None,
+        order.post_only,
+        order.reduce_only,
+        _CONTINGENCY_TYPE[order.contingency_type],
+        indexed_text(order.list_id),
+        order.leg or None,
     )

@@ -49,26 +49,30 @@ UPDATE history.order_state AS o SET
     cum_value_ticks_lots = n.cum_value_ticks_lots,
     cl_ord_id = n.cl_ord_id,
     ord_status = n.ord_status,
-    reason = n.reason
+    reason = n.reason,
+    stop_px_ticks = n.stop_px_ticks,
+    display_qty_lots = n.display_qty_lots
 FROM unnest(
     $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-    $9::text[], $10::text[], $11::text[]
+    $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[]
 ) AS n (
     order_id, last_seq, last_time_ns, qty_lots, price_ticks, cum_qty_lots, leaves_qty_lots, cum_value_ticks_lots,
-    cl_ord_id, ord_status, reason
+    cl_ord_id, ord_status, reason, stop_px_ticks, display_qty_lots
 )
 WHERE o.order_id = n.order_id"""
 _ADD_POSITIONS = """
 INSERT INTO history.position_state AS p
 SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::numeric[], $8::numeric[])
+    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::numeric[], $8::numeric[],
+    $9::numeric[])
 ON CONFLICT (account, symbol) DO UPDATE SET
     last_seq = excluded.last_seq,
     bought_lots = p.bought_lots + excluded.bought_lots,
     sold_lots = p.sold_lots + excluded.sold_lots,
     adjusted_lots = p.adjusted_lots + excluded.adjusted_lots,
     bought_value_ticks_lots = p.bought_value_ticks_lots + excluded.bought_value_ticks_lots,
-    sold_value_ticks_lots = p.sold_value_ticks_lots + excluded.sold_value_ticks_lots"""
+    sold_value_ticks_lots = p.sold_value_ticks_lots + excluded.sold_value_ticks_lots,
+    fees_micro = p.fees_micro + excluded.fees_micro"""
 _ADD_CASH = """
 INSERT INTO history.cash_state AS c SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
 ON CONFLICT (account, currency) DO UPDATE SET
@@ -78,6 +82,7 @@ _PUT_ACCOUNT = "INSERT INTO history.accounts VALUES ($1, $2, $3) ON CONFLICT DO 
 _PUT_INSTRUMENT = """
 INSERT INTO history.instrument_terms VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT DO NOTHING"""
+_END_LISTING = "UPDATE history.instrument_terms SET delisted_seq = $2 WHERE symbol = $1 AND delisted_seq IS NULL"
 
 
 class PositionMoved(Exception):
@@ -219,6 +224,8 @@ async def _put_leaves(connection: Any, rows: Rows, tiles: Sequence[FullTile]) ->
 async def _put_history(connection: Any, rows: Rows) -> None:
     if rows.instruments:
         await connection.executemany(_PUT_INSTRUMENT, rows.instruments)
+    if rows.delisted:
+        await connection.executemany(_END_LISTING, rows.delisted)
     if rows.accounts:
         await connection.executemany(_PUT_ACCOUNT, rows.accounts)
     if new := rows.new_orders():

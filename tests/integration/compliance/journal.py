@@ -32,17 +32,23 @@ class Journal:
         """The last sequence."""
         return len(self.entries)
 
-    def order(self, account: str, symbol: str, side: int, qty_lots: int, price_ticks: int, key: str = "") -> int:
-        """An order that rests; gives its id."""
+    def order(
+        self, account: str, symbol: str, side: int, qty_lots: int, price_ticks: int, key: str = "", **more: Any
+    ) -> int:
+        """An order that rests, or with more of it something else; gives its id."""
         order_id = self.seq + 1
-        self.write(order=order_event(order_id, account, symbol, side, qty_lots, price_ticks, key or f"key-{order_id}"))
+        event = order_event(order_id, account, symbol, side, qty_lots, price_ticks, key or f"key-{order_id}")
+        event.MergeFrom(events.OrderEvent(**more))
+        self.write(order=event)
         return order_id
 
-    def trade(self, maker_id: int, taker_id: int, qty_lots: int) -> None:
-        """Both sides of a trade at the maker's price that fills both orders."""
+    def trade(self, maker_id: int, taker_id: int, qty_lots: int, fees_micro: tuple[int, int] = (0, 0)) -> None:
+        """Both sides of a trade at the maker's price that fills both orders, and the fees of both."""
         maker, taker = self._last(maker_id), self._last(taker_id)
         trade_id = self.seq + 2
-        for order, contra, liquidity in ((maker, taker_id, 1), (taker, maker_id, 2)):
+        sides = ((maker, taker_id, 1, fees_micro[0]), (taker, maker_id, 2, fees_micro[1]))
+        for order, contra, liquidity, fee_micro in sides:
+            order.fee_micro = fee_micro
             order.exec_type, order.ord_status = types.EXEC_TYPE_TRADE, types.ORD_STATUS_FILLED
             order.trade_id, order.contra_order_id = trade_id, contra
             order.last_px_ticks, order.last_qty_lots = maker.price_ticks, qty_lots
@@ -79,12 +85,13 @@ class Journal:
         self.entries.append(event.SerializeToString())
 
 
-def terms(symbol: str, tick: str, lot: str, multiplier: int) -> commands.ListInstrument:
-    """The terms of an instrument in USD."""
+def terms(symbol: str, tick: str, lot: str, multiplier: int, base_currency: str = "") -> commands.ListInstrument:
+    """The terms of an instrument in USD; of a currency pair when it has a base currency."""
     return commands.ListInstrument(
         symbol=symbol,
-        asset_class=types.ASSET_CLASS_EQUITY,
+        asset_class=types.ASSET_CLASS_FX if base_currency else types.ASSET_CLASS_EQUITY,
         currency="USD",
+        base_currency=base_currency,
         tick_size_nano=int(Decimal(tick) * 10**9),
         lot_size_nano=int(Decimal(lot) * 10**9),
         multiplier=multiplier,
