@@ -13,6 +13,8 @@ class Results:
     command_seqs: list[int] = field(default_factory=list)
     """First event of each command; 0 where `replays` answers, or where the command could not be read."""
     replays: list[link.LinkReplay] = field(default_factory=list)
+    refusals: list[link.LinkRefusal] = field(default_factory=list)
+    """Commands that were turned away."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Tells the core when a trading day is over. The core itself knows no calendar."""
+"""Tells the core the time: when a trading day is over, and when something is due. The core itself has no clock."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,16 @@ from ordergate.matching.v1 import commands_pb2 as wire
 
 from matching.sequencer import NO_LINK, Sequencer
 from runtime.clock import NANOS_PER_SECOND, unix_ns
+
+TICK_S = 0.02
+"""How late an expiry or a timer is noticed while no command comes."""
+
+
+async def keep_time(sequencer: Sequencer) -> None:
+    """Lets the venue know when an expiry or a timer is due."""
+    while True:
+        await asyncio.sleep(TICK_S)
+        await sequencer.tick()
 
 
 async def close_days(sequencer: Sequencer) -> None:

@@ -13,8 +13,8 @@ from itertools import islice, takewhile
 from ordergate.matching.v1 import events_pb2 as wire
 
 from matching.batch import Batch
-from matching.journal.file import FileJournal
 from matching.journal.frames import Frame
+from matching.journal.interface import Journal
 
 RECENT_EVENTS_MAX = 200_000
 RECENT_BATCHES_MAX = 100_000
@@ -37,7 +37,7 @@ class Run:
 class Feed:
     """The durable events, past and live."""
 
-    def __init__(self, journal: FileJournal) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._recent: deque[Batch] = deque()
         self._recent_events = 0

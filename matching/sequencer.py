@@ -8,7 +8,8 @@
 Nothing else touches the engine, so no lock is needed. A query takes its place
 between commands and is answered after their barrier: it never shows a state
 that could still be lost. If the journal fails, `run` raises and the process
-ends; recovery begins from what is on disk.
+ends; recovery begins from what is on disk. While storage is low, what could make
+the venue grow is turned away unsequenced; cancels still fit.
 """
 
 import asyncio
@@ -20,16 +21,20 @@ from math import inf
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
+from ordergate.matching.v1 import commands_pb2 as wire
 from ordergate.matching.v1 import matching_pb2 as link
+from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge, Histogram
 
-from matching.batch import Batch
+from matching.batch import Batch, Results
 from matching.convert import decode_command, encode_event, encode_events
+from matching.core.commands import MassQuote, NewOrder, NewOrderList, ReplaceOrder, TimeTick
 from matching.core.engine import Engine
-from matching.core.events import Replay
+from matching.core.events import Event, Replay
 from matching.encoding import journal_entry
 from matching.feed import Feed
-from matching.journal.file import FileJournal
+from matching.journal.errors import StorageFullError
+from matching.journal.interface import Journal
 from runtime.clock import unix_ns
 from runtime.logs import get_logger
 
@@ -37,6 +42,9 @@ BATCH_COMMANDS_MAX = 2_048
 INBOX_COMMANDS_MAX = 65_536
 INLINE_BARRIER_S_MAX = 0.002
 """A barrier that took longer is followed by one beside the event loop."""
+STORAGE_RETRY_S = 0.05
+"""Time between two attempts to write a batch for which there was no room."""
+TIME_TICK = wire.Command(actor="system", time_tick=wire.TimeTick()).SerializeToString()
 NO_LINK = 0
 """The link id of commands whose results nobody waits for."""
 
@@ -55,6 +63,10 @@ barrier_seconds = Histogram(
 )
 last_seq_gauge = Gauge("ordergate_matching_last_seq", "Last durable event.")
 Answer = TypeVar("Answer")
+
+
+GROWING = (NewOrder, ReplaceOrder, NewOrderList, MassQuote)
+"""What is turned away while storage is low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +89,21 @@ class _Query:
 class Sequencer:
     """Orders all commands of the venue."""
 
-    def __init__(self, engine: Engine, journal: FileJournal, feed: Feed) -> None:
+    def __init__(
+        self, engine: Engine, journal: Journal, feed: Feed, after_batch: Callable[[Engine], None] | None = None
+    ) -> None:
+        """Takes the engine over.
+
+        Args:
+            engine: recovered.
+            journal: what it was recovered from.
+            feed: gets every batch once it is durable.
+            after_batch: called when a batch is durable and the next has not begun.
+        """
         self._engine = engine
         self._journal = journal
         self._feed = feed
+        self._after_batch = after_batch
         self._inbox: list[_Commands | _Query] = []
         self._waiting = 0
         self._stopping = False
@@ -124,6 +147,17 @@ class Sequencer:
         finally:
             self._disk.shutdown()
 
+    @property
+    def storage_low(self) -> bool:
+        """Whether orders are turned away because there is no room to write them down."""
+        return self._journal.storage_low
+
+    async def tick(self) -> None:
+        """Lets the venue know the time when an expiry or a timer is due."""
+        due_unix_ns = self._engine.due_unix_ns
+        if due_unix_ns and due_unix_ns <= unix_ns():
+            await self.submit(NO_LINK, 0, [TIME_TICK])
+
     def stop(self) -> None:
         """Lets `run` end once the line is empty."""
         self._stopping = True
@@ -143,6 +177,8 @@ class Sequencer:
         for future, answer in answers:
             if not future.done():
                 future.set_result(answer)
+        if self._after_batch is not None:
+            self._after_batch(self._engine)
 
     def _take(self) -> list[_Commands | _Query]:
         """The next items in line, up to the size of a batch."""
@@ -167,7 +203,7 @@ class Sequencer:
         results = batch.results_of(item.link_id)
         for correlation, data in enumerate(item.commands, item.first_correlation):
             results.correlations.append(correlation)
-            results.command_seqs.append(self._execute(data, correlation, batch, results.replays))
+            results.command_seqs.append(self._execute(data, correlation, batch, results))
         return None
 
     def _ask(self, query: _Query) -> tuple[asyncio.Future[Any], Any] | None:
@@ -179,23 +215,36 @@ class Sequencer:
                 query.answer.set_exception(error)
             return None
 
-    def _execute(self, data: bytes, correlation: int, batch: Batch, replays: list[link.LinkReplay]) -> int:
+    def _execute(self, data: bytes, correlation: int, batch: Batch, results: Results) -> int:
         """Carries out one command; gives the seq of its first event, 0 when it made none."""
         try:
             command = decode_command(data)
         except (DecodeError, KeyError) as error:
             log.error("unreadable command", correlation=correlation, error=repr(error))
             return 0
+        if self._journal.storage_low and isinstance(command.body, GROWING):
+            refusal = link.LinkRefusal(correlation=correlation, reason=types.REASON_STORAGE_FULL)
+            results.refusals.append(refusal)
+            return 0
         now_unix_ns = max(unix_ns(), self._engine.time_unix_ns + 1)
+        due_unix_ns = self._engine.due_unix_ns
+        if due_unix_ns and due_unix_ns <= now_unix_ns and not isinstance(command.body, TimeTick):
+            # Nothing may trade past its time, however full the line is.
+            self._note(TIME_TICK, now_unix_ns, self._engine.execute(decode_command(TIME_TICK), now_unix_ns), batch)
+            now_unix_ns += 1
         told = self._engine.execute(command, now_unix_ns)
         if isinstance(told, Replay):
             event = encode_event(told.original, last_of_command=True)
-            replays.append(link.LinkReplay(correlation=correlation, event=event))
+            results.replays.append(link.LinkReplay(correlation=correlation, event=event))
             return 0
+        self._note(data, now_unix_ns, told, batch)
+        return told[0].seq
+
+    def _note(self, data: bytes, now_unix_ns: int, told: list[Event] | Replay, batch: Batch) -> None:
+        assert not isinstance(told, Replay), "time is never a repetition"
         encoded = encode_events(told)
         batch.events.extend(encoded)
         batch.entries.append(journal_entry(data, now_unix_ns, encoded))
-        return told[0].seq
 
     async def _make_durable(self, batch: Batch) -> None:
         """One barrier: on the loop while the disk is quick, beside it while it is slow.
@@ -205,10 +254,17 @@ class Sequencer:
         answers to health checks.
         """
         began = time.perf_counter()
-        if self._barrier_s < INLINE_BARRIER_S_MAX:
-            self._append(batch)
-        else:
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._append, batch)
+        while True:
+            try:
+                if self._barrier_s < INLINE_BARRIER_S_MAX:
+                    self._append(batch)
+                else:
+                    await asyncio.get_running_loop().run_in_executor(self._disk, self._append, batch)
+                break
+            except StorageFullError as error:
+                # Nothing of the batch was acknowledged; it waits, and everything behind it.
+                log.error("no room for a batch", first_seq=batch.first_seq, error=str(error))
+                await asyncio.sleep(STORAGE_RETRY_S)
         self._barrier_s = time.perf_counter() - began
 
     def _append(self, batch: Batch) -> None:

@@ -6,20 +6,25 @@ Only other servers call it; the authorization is in the contract.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
+from google.protobuf.message import DecodeError
 from ordergate.matching.v1 import events_pb2 as wire_events
 from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
+from ordergate.matching.v1.commands_pb2 import ListInstrument
 from ordergate.types.v1 import types_pb2 as types
 
 from matching.batch import Batch
-from matching.convert import encode_event, encode_instrument
+from matching.convert import decode_command, encode_command_part, encode_event, risk_numbers
+from matching.core.commands import NewOrder
 from matching.core.engine import Engine
-from matching.core.events import Event
-from matching.core.ledger import Account
+from matching.core.events import Event, VenueEvent
+from matching.core.ledger import MONEY_MICRO_MAX, Account
+from matching.core.refusals import Refusal
 from matching.feed import Feed, LinkTooSlowError
 from matching.sequencer import Sequencer
+from runtime.clock import unix_ns
 from runtime.errors import Refused
 from runtime.logs import get_logger
 
@@ -106,6 +111,8 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         found = await self._sequencer.query(
             lambda engine: engine.lookup(request.account, request.order_id, request.cl_ord_id)
         )
+        if found is not None and isinstance(found[0], VenueEvent):
+            found = None  # The key of a request about many orders is no order's.
         return wire.LookupOrderResponse(order=_order_state(found) if found is not None else None)
 
     async def ScanOrders(self, request: wire.ScanOrdersRequest, context: Any) -> wire.ScanOrdersResponse:
@@ -121,6 +128,17 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
     async def GetAccount(self, request: wire.GetAccountRequest, context: Any) -> wire.GetAccountResponse:
         """The ledger of an account."""
         return await self._sequencer.query(lambda engine: _account(engine, request.account))
+
+    async def CheckOrder(self, request: wire.CheckOrderRequest, context: Any) -> wire.CheckOrderResponse:
+        """What the venue would say to a new order now."""
+        try:
+            command = decode_command(request.command)
+        except (DecodeError, KeyError):
+            raise Refused(types.REASON_FIELD_INVALID, "this is no command", field="command") from None
+        if not isinstance(command.body, NewOrder):
+            raise Refused(types.REASON_FIELD_INVALID, "the command places no order", field="command")
+        refusal, seq = await self._sequencer.query(lambda engine: (engine.check(command, unix_ns()), engine.seq))
+        return _checked(refusal, seq)
 
     async def ListInstruments(self, request: wire.ListInstrumentsRequest, context: Any) -> wire.ListInstrumentsResponse:
         """The listed instruments, sorted by symbol."""
@@ -146,6 +164,20 @@ def _link_batch(batch: Batch, link_id: int) -> wire.LinkBatch:
         correlations=results.correlations,
         command_seqs=results.command_seqs,
         replays=results.replays,
+        refusals=results.refusals,
+    )
+
+
+def _checked(refusal: Refusal | None, seq: int) -> wire.CheckOrderResponse:
+    if refusal is None:
+        return wire.CheckOrderResponse(as_of_seq=seq)
+    # The numbers of the core's words are the contract's.
+    return cast(Any, wire.CheckOrderResponse)(  # type: ignore[no-any-return]
+        reason=refusal.reason,
+        exec_type=refusal.exec_type,
+        field=refusal.field,
+        risk=risk_numbers(refusal.risk) if refusal.risk is not None else None,
+        as_of_seq=seq,
     )
 
 
@@ -172,7 +204,13 @@ def _account(engine: Engine, name: str) -> wire.GetAccountResponse:
     return wire.GetAccountResponse(
         found=True,
         cash=[
-            wire.CashState(currency=currency, cash_micro=cash.cash_micro, held_micro=cash.held_micro)
+            wire.CashState(
+                currency=currency,
+                cash_micro=cash.cash_micro,
+                held_micro=cash.held_micro,
+                margin_micro=account.margin_micro(cash),
+                fees_micro=cash.fees_micro,
+            )
             for currency, cash in sorted(account.cash.items())
         ],
         positions=list(_positions(account)),
@@ -189,14 +227,19 @@ def _positions(account: Account) -> list[wire.PositionState]:
             held_lots=position.held_lots,
             cost_ticks_lots=position.cost_ticks_lots,
             realized_pnl_micro=position.realized_pnl_micro,
+            unrealized_pnl_micro=max(-MONEY_MICRO_MAX, min(MONEY_MICRO_MAX, position.unrealized_micro())),
+            mark_ticks=position.listing.mark_ticks(),
         )
         for symbol, position in sorted(account.positions.items())
+        if position.is_used
     ]
 
 
 def _instruments(engine: Engine) -> wire.ListInstrumentsResponse:
     listings = engine.venue.listings
     return wire.ListInstrumentsResponse(
-        instruments=[encode_instrument(listings[symbol].instrument) for symbol in sorted(listings)],
+        instruments=[
+            cast(ListInstrument, encode_command_part(listings[symbol].instrument)) for symbol in sorted(listings)
+        ],
         as_of_seq=engine.seq,
     )

@@ -136,6 +136,7 @@ class LinkBatch(_message.Message):
     CORRELATIONS_FIELD_NUMBER: _builtins.int
     COMMAND_SEQS_FIELD_NUMBER: _builtins.int
     REPLAYS_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     durable_unix_ns: _builtins.int
     """When the barrier returned, unix ns."""
     @_builtins.property
@@ -154,6 +155,10 @@ class LinkBatch(_message.Message):
     def replays(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkReplay]:
         """Commands that repeat an earlier request."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkRefusal]:
+        """Commands that were not taken, and why; their `command_seqs` are 0."""
+
     def __init__(
         self,
         *,
@@ -162,14 +167,41 @@ class LinkBatch(_message.Message):
         correlations: _abc.Iterable[_builtins.int] | None = ...,
         command_seqs: _abc.Iterable[_builtins.int] | None = ...,
         replays: _abc.Iterable[Global___LinkReplay] | None = ...,
+        refusals: _abc.Iterable[Global___LinkRefusal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_seqs", b"command_seqs", "correlations", b"correlations", "durable_unix_ns", b"durable_unix_ns", "events", b"events", "replays", b"replays"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_seqs", b"command_seqs", "correlations", b"correlations", "durable_unix_ns", b"durable_unix_ns", "events", b"events", "refusals", b"refusals", "replays", b"replays"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkBatch: _TypeAlias = LinkBatch  # noqa: Y015
+
+@_typing.final
+class LinkRefusal(_message.Message):
+    """A command that was not sequenced. Nothing happened; it may be sent again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRELATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    correlation: _builtins.int
+    """The gateway's number of the command."""
+    reason: _types_pb2.Reason.ValueType
+    """Why: STORAGE_FULL."""
+    def __init__(
+        self,
+        *,
+        correlation: _builtins.int = ...,
+        reason: _types_pb2.Reason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation", b"correlation", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkRefusal: _TypeAlias = LinkRefusal  # noqa: Y015
 
 @_typing.final
 class LinkReplay(_message.Message):

@@ -1,0 +1,131 @@
+"""Makes snapshots while the venue goes on.
+
+At a batch's end the process forks: the child has a copy of the whole state that
+nothing changes any more, writes it out and ends; the parent has lost the few
+milliseconds of the fork. Once a snapshot is durable, the journal may let go of
+what came before the older one that is kept, as far as the followers' retention
+allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import threading
+from contextlib import suppress
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from matching.core.engine import Engine
+from matching.journal.interface import Journal
+from matching.snapshots.form import Snapshot
+from matching.snapshots.interface import Snapshots
+from matching.state import dump
+from runtime.logs import get_logger
+
+FDS_MAX = 2**16
+log = get_logger(__name__)
+snapshots_total = Counter("ordergate_matching_snapshots_total", "Snapshots made, by result.", ["result"])
+snapshot_seq_gauge = Gauge("ordergate_matching_snapshot_seq", "Event that the newest snapshot stands at.")
+fork_seconds = Histogram(
+    "ordergate_matching_snapshot_fork_seconds",
+    "Time that the venue stood still for a snapshot.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+)
+
+
+class Snapshotter:
+    """Decides when a snapshot is due, has it made, and lets the journal go behind it."""
+
+    def __init__(
+        self, journal: Journal, snapshots: Snapshots, snapshot_seq: int, interval_events: int, keep_events: int
+    ) -> None:
+        """Begins to count.
+
+        Args:
+            journal: open for writing.
+            snapshots: its snapshots.
+            snapshot_seq: the newest of them; 0 for none.
+            interval_events: events between two snapshots.
+            keep_events: events that stay in the journal for followers, whatever the snapshots say.
+        """
+        self._journal = journal
+        self._snapshots = snapshots
+        self._interval_events = interval_events
+        self._keep_events = keep_events
+        self._newest_seq = snapshot_seq
+        self._due_seq = snapshot_seq + interval_events
+        self._watching: asyncio.Task[None] | None = None
+        snapshot_seq_gauge.set(snapshot_seq)
+
+    def after_batch(self, engine: Engine) -> None:
+        """Forks when a snapshot is due and none is in the making."""
+        if engine.seq >= self._due_seq and self._watching is None and not self._journal.storage_low:
+            self.take(engine)
+
+    def take(self, engine: Engine) -> None:
+        """Begins a snapshot of the state as it is now."""
+        self._due_seq = engine.seq + self._interval_events
+        with fork_seconds.time():
+            child = os.fork()
+        if child == 0:
+            _write_and_end(self._snapshots, engine, self._journal.epoch)
+        self._watching = asyncio.get_running_loop().create_task(self._watch(child, engine.seq))
+
+    async def finish(self) -> None:
+        """Waits for the snapshot that is in the making."""
+        if self._watching is not None:
+            await self._watching
+
+    async def _watch(self, child: int, seq: int) -> None:
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        self._watching = None
+        if status:
+            snapshots_total.labels("failed").inc()
+            log.error("snapshot failed", seq=seq, status=os.waitstatus_to_exitcode(status))
+            return
+        older_seq, self._newest_seq = self._newest_seq, seq
+        snapshots_total.labels("made").inc()
+        snapshot_seq_gauge.set(seq)
+        log.info("snapshot", seq=seq)
+        before_seq = min(older_seq, self._journal.last_seq - self._keep_events) + 1
+        if before_seq > self._journal.first_seq:
+            try:
+                await asyncio.to_thread(self._journal.drop_before, before_seq)
+            except OSError as error:
+                log.error("old segments could not be removed", error=str(error))
+
+
+def _write_and_end(snapshots: Snapshots, engine: Engine, epoch: int) -> None:
+    """The child's whole life. It never returns, and touches nothing of gRPC or the event loop."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        _end_with_parent(os.getppid())
+        # The lock of the journal must not outlive the parent in here.
+        os.closerange(3, FDS_MAX)
+        os.nice(10)
+        content = dump(engine)
+        snapshots.publish(Snapshot(engine.seq, epoch, hashlib.sha256(content).hexdigest(), content))
+        code = 0
+    except BaseException as error:
+        with suppress(OSError):
+            os.write(2, f"snapshot of seq {engine.seq}: {error!r}\n".encode())
+    finally:
+        os._exit(code)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ends this process as soon as its parent is gone: another writer may then be at work."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            ended.wait(0.02)
+        os._exit(1)
+
+    ended = threading.Event()
+    threading.Thread(target=watch, daemon=True).start()
