@@ -9,27 +9,9 @@ from ordergate.types.v1 import types_pb2 as types
 
 from clients.cli.connection import Connection, account_option, json_option, pass_connection
 from clients.cli.output import clock_time, word, write_fields, write_json, write_table
+from clients.cli.terms import order_terms, terms_options
 from clients.sdk.client import Client
 
-SIDES = {"buy": types.SIDE_BUY, "sell": types.SIDE_SELL, "sell-short": types.SIDE_SELL_SHORT}
-ORD_TYPES = {
-    "market": types.ORD_TYPE_MARKET,
-    "limit": types.ORD_TYPE_LIMIT,
-    "stop": types.ORD_TYPE_STOP,
-    "stop-limit": types.ORD_TYPE_STOP_LIMIT,
-}
-TIMES_IN_FORCE = {
-    "day": types.TIME_IN_FORCE_DAY,
-    "gtc": types.TIME_IN_FORCE_GTC,
-    "ioc": types.TIME_IN_FORCE_IOC,
-    "fok": types.TIME_IN_FORCE_FOK,
-}
-SELF_TRADE_PREVENTIONS = {
-    "cancel-newest": types.SELF_TRADE_PREVENTION_CANCEL_NEWEST,
-    "cancel-oldest": types.SELF_TRADE_PREVENTION_CANCEL_OLDEST,
-    "cancel-both": types.SELF_TRADE_PREVENTION_CANCEL_BOTH,
-    "decrement": types.SELF_TRADE_PREVENTION_DECREMENT,
-}
 ORDER_COLUMNS = (
     "order_id",
     "cl_ord_id",
@@ -39,6 +21,7 @@ ORDER_COLUMNS = (
     "tif",
     "qty>",
     "price>",
+    "stop_px>",
     "cum_qty>",
     "leaves_qty>",
     "avg_px>",
@@ -46,10 +29,6 @@ ORDER_COLUMNS = (
     "reason",
 )
 ORDER_READERS = ("trader",)
-
-
-def _choice(words: dict[str, Any]) -> click.Choice[str]:
-    return click.Choice(list(words), case_sensitive=False)
 
 
 def _order_name(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,21 +43,7 @@ def order_group() -> None:
 
 
 @order_group.command("submit")
-@click.argument("symbol")
-@click.argument("side", type=_choice(SIDES))
-@click.argument("qty")
-@click.option("--price", default="", help="Limit price; without one the order is a market order.")
-@click.option("--type", "ord_type", type=_choice(ORD_TYPES), help="Order type; by default what the prices say.")
-@click.option("--tif", type=_choice(TIMES_IN_FORCE), default="day", show_default=True, help="Time in force.")
-@click.option("--stop-px", default="", help="Trigger price.")
-@click.option("--display-qty", default="", help="The part of the quantity shown in the book.")
-@click.option("--min-qty", default="", help="The smallest first fill accepted.")
-@click.option("--post-only", is_flag=True, help="Reject instead of taking liquidity.")
-@click.option("--reduce-only", is_flag=True, help="Never increase the position.")
-@click.option("--self-trade", type=_choice(SELF_TRADE_PREVENTIONS), help="What to do when it meets its own account.")
-@click.option("--cl-ord-id", default="", help="The client's key; made when not given.")
-@click.option("--decision-maker", default="", help="Who decided: a person or an algorithm.")
-@click.option("--strategy", default="", help="The strategy the order belongs to.")
+@terms_options
 @account_option
 @json_option
 @pass_connection
@@ -86,36 +51,7 @@ async def submit(connection: Connection, account: str | None, **options: Any) ->
     """Places an order: QTY of SYMBOL to buy or sell."""
     account = connection.account(account)
     async with _trader(connection, account) as client:
-        show_report(connection, await client.submit(_terms(account, **options)))
-
-
-def _terms(
-    account: str,
-    *,
-    ord_type: str | None,
-    tif: str,
-    post_only: bool,
-    reduce_only: bool,
-    self_trade: str | None,
-    strategy: str,
-    side: str,
-    **plain: Any,
-) -> orders.OrderTerms:
-    if ord_type is None:
-        ord_type = "-".join(part for part in ("stop" * bool(plain["stop_px"]), "limit" * bool(plain["price"])) if part)
-    terms = orders.OrderTerms(
-        account=account,
-        side=SIDES[side],
-        ord_type=ORD_TYPES[ord_type or "market"],
-        time_in_force=TIMES_IN_FORCE[tif],
-        strategy_id=strategy,
-        **plain,
-    )
-    if post_only or reduce_only:
-        terms.exec_inst.CopyFrom(orders.ExecInst(post_only=post_only, reduce_only=reduce_only))
-    if self_trade:
-        terms.self_trade_prevention = SELF_TRADE_PREVENTIONS[self_trade]
-    return terms
+        show_report(connection, await client.submit(order_terms(account, **options)))
 
 
 @order_group.command("replace")
@@ -210,9 +146,9 @@ async def portfolio(connection: Connection, account: str | None) -> None:
     if connection.as_json:
         write_json(held)
         return
-    rows = [(b.currency, b.cash, b.held, b.buying_power) for b in held.balances]
+    rows = [(b.currency, b.cash, b.held, b.margin, b.buying_power, b.fees) for b in held.balances]
     title = f"Cash of {held.account} at seq {held.as_of_seq}, {held.open_orders} open orders"
-    write_table(title, ("currency", "cash>", "held>", "buying_power>"), rows)
+    write_table(title, ("currency", "cash>", "held>", "margin>", "buying_power>", "fees>"), rows)
     _position_table("Positions", held.positions)
 
 
@@ -245,10 +181,12 @@ def report_line(report: orders.ExecutionReport) -> str:
         parts.append(word(types.Reason, report.reason.code, "REASON_"))
     if report.symbol:
         price = f"@{report.price}" if report.price else ""
-        parts.append(f"{word(types.Side, report.side, 'SIDE_')} {report.qty}{price} {report.symbol}")
+        stop = f" stop {report.stop_px}" if report.stop_px else ""
+        parts.append(f"{word(types.Side, report.side, 'SIDE_')} {report.qty}{price} {report.symbol}{stop}")
     if report.last_qty:
         liquidity = word(types.Liquidity, report.liquidity, "LIQUIDITY_").lower()
-        parts.append(f"last {report.last_qty}@{report.last_px} as {liquidity}")
+        fee = f" fee {report.fee} {report.fee_currency}" if report.fee else ""
+        parts.append(f"last {report.last_qty}@{report.last_px} as {liquidity}{fee}")
     if report.order_id:
         parts.append(f"cum {report.cum_qty} leaves {report.leaves_qty} order {report.order_id}")
     return " ".join((*parts, f"key {report.cl_ord_id}"))
@@ -265,6 +203,9 @@ def show_report(connection: Connection, report: orders.ExecutionReport) -> None:
         ("cl_ord_id", report.cl_ord_id),
         ("status", word(types.OrdStatus, report.ord_status, "ORD_STATUS_")),
         ("order", f"{word(types.Side, report.side, 'SIDE_')} {report.qty} {report.symbol} {report.price}".rstrip()),
+        ("stop_px", report.stop_px),
+        ("display_qty", report.display_qty),
+        ("list_id", report.list_id),
         ("cum_qty", report.cum_qty),
         ("leaves_qty", report.leaves_qty),
         ("avg_px", report.avg_px),
@@ -293,6 +234,7 @@ def _order_row(order: orders.Order) -> tuple[object, ...]:
         word(types.TimeInForce, terms.time_in_force, "TIME_IN_FORCE_"),
         terms.qty,
         terms.price,
+        terms.stop_px,
         order.cum_qty,
         order.leaves_qty,
         order.avg_px,
@@ -302,9 +244,9 @@ def _order_row(order: orders.Order) -> tuple[object, ...]:
 
 
 def _position_table(title: str, held: Any) -> None:
-    columns = ("symbol", "qty>", "held_qty>", "avg_cost>", "realized_pnl>", "currency")
-    rows = [(p.symbol, p.qty, p.held_qty, p.avg_cost, p.realized_pnl, p.currency) for p in held]
-    write_table(title, columns, rows)
+    columns = ("symbol", "qty>", "held_qty>", "avg_cost>", "mark_px>", "unrealized_pnl>", "realized_pnl>", "currency")
+    names = [column.removesuffix(">") for column in columns]
+    write_table(title, columns, [[getattr(position, name) for name in names] for position in held])
 
 
 def _original(order: str, client_key: bool) -> dict[str, str]:
