@@ -166,13 +166,13 @@ def _post_only(order: orders.OrderTerms, kind: Kind) -> bool:
 
 
 def _add_trail(made: wire.NewOrder, order: orders.OrderTerms, kind: Kind, instrument: Instrument) -> None:
+    trail = order.trail
     if kind.ord_type != TRAILING_STOP:
-        if order.HasField("trail"):
+        if trail.offset or trail.unit or trail.trigger_by:
             raise _conflict("trail", f"{types.OrdType.Name(kind.ord_type)} has no trail")
         return
     if not order.HasField("trail"):
         raise _missing("trail")
-    trail = order.trail
     _known(trail.unit, types.TrailUnit, "trail.unit")
     if trail.trigger_by not in types.TriggerBy.values():
         raise Refused(types.REASON_ENUM_UNKNOWN, f"{trail.trigger_by} is not known", field="trail.trigger_by")
@@ -192,7 +192,9 @@ def _bps(text: str, field: str) -> int:
 
 def _add_contingency(made: wire.NewOrder, contingency: orders.Contingency) -> None:
     """An empty message ties the order to nothing."""
-    if not (contingency.type or contingency.list_id or contingency.leg):
+    if not contingency.type:
+        if contingency.list_id or contingency.leg:
+            raise _conflict("contingency", "a list_id or leg needs a type")
         return
     _known(contingency.type, types.ContingencyType, "contingency.type")
     if not contingency.list_id:

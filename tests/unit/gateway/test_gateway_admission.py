@@ -97,9 +97,9 @@ def test_plain_orders_pass(admission: Admission, side: Any, time_in_force: Any, 
 
 
 def test_empty_instructions_ask_for_nothing(admission: Admission) -> None:
-    """An empty message of instructions, or of a contingency, is none."""
-    plain = submitted(admission)
-    assert submitted(admission, exec_inst=orders.ExecInst(), contingency=orders.Contingency()) == plain
+    """An empty message of instructions, of a trail or of a contingency, is none."""
+    empty = {"exec_inst": orders.ExecInst(), "trail": orders.Trail(), "contingency": orders.Contingency()}
+    assert submitted(admission, **empty) == submitted(admission)
 
 
 STOP, STOP_LIMIT = types.ORD_TYPE_STOP, types.ORD_TYPE_STOP_LIMIT
@@ -216,7 +216,9 @@ BAD_ORDERS: list[tuple[dict[str, Any], types.Reason.ValueType, str]] = [
     (STOPS | {"stop_px": "1e3"}, types.REASON_DECIMAL_INVALID, "stop_px"),
     (STOPS | {"trail": TRAIL}, CONFLICT, "trail"),
     ({"trail": TRAIL}, CONFLICT, "trail"),
-    ({"trail": orders.Trail()}, CONFLICT, "trail"),
+    ({"trail": orders.Trail(trigger_by=types.TRIGGER_BY_LAST)}, CONFLICT, "trail"),
+    ({"contingency": orders.Contingency(list_id="l")}, CONFLICT, "contingency"),
+    ({"contingency": orders.Contingency(leg=1)}, CONFLICT, "contingency"),
     ({"ord_type": TRAILING, "price": ""}, MISSING, "trail"),
     (TRAILS | {"price": "1"}, CONFLICT, "price"),
     (TRAILS | {"trail": orders.Trail()}, MISSING, "trail.unit"),
@@ -268,8 +270,6 @@ BAD_ORDERS: list[tuple[dict[str, Any], types.Reason.ValueType, str]] = [
     *(
         ({"contingency": orders.Contingency(**contingency)}, reason, f"contingency.{field}")
         for contingency, reason, field in (
-            ({"list_id": "l", "leg": 1}, MISSING, "type"),
-            ({"leg": 1}, MISSING, "type"),
             ({"type": 9, "list_id": "l", "leg": 1}, UNKNOWN, "type"),
             ({"type": OCO, "leg": 1}, MISSING, "list_id"),
             ({"type": OCO, "list_id": "a b", "leg": 1}, INVALID, "list_id"),
