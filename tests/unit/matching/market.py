@@ -128,7 +128,7 @@ class Market:
         assert not isinstance(events, Replay), line_of(events.original)
         return Told(events)
 
-    def repeat(self, body: commands.Body, **origin: Any) -> Event:
+    def repeat(self, body: commands.Body, **origin: Any) -> Any:
         """The original event of a command that is a repetition."""
         replay = self.execute(body, **origin)
         assert isinstance(replay, Replay), replay
