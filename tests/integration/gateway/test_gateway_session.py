@@ -105,7 +105,7 @@ async def test_a_refusal_is_a_reply(venue: Venue) -> None:
 async def test_a_denial_is_a_report(venue: Venue) -> None:
     """What the core denies is an event of the account, with its numbers, in the sequence of the session."""
     async with session(venue) as client:
-        await client.commands(submit(1, qty="1000000", price="1000000.00"))
+        await client.commands(submit(1, qty="100000", price="250.00"))
         (report,) = (await client.frames(reports=1)).reports
         assert (report.exec_type, report.correlation_id) == (types.EXEC_TYPE_DENIED, 1)
         assert (report.reason.code, report.reason.rule) == (types.REASON_BUYING_POWER, "buying_power")

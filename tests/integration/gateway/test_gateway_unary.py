@@ -1,5 +1,7 @@
 """Unary order entry and the portfolio, against the real venue."""
 
+from decimal import Decimal
+
 import grpc
 import pytest
 from ordergate.orders.v1 import order_entry_pb2 as entry
@@ -109,7 +111,7 @@ async def test_a_repeated_request_gives_the_original_report(venue: Venue) -> Non
 
 async def test_a_repeated_denial_is_the_original_denial(venue: Venue) -> None:
     """A request that was denied is not tried again under its key."""
-    order = terms(qty="1000000", price="1000000.00")
+    order = terms(qty="100000", price="250.00")
     infos = [
         (await refused(venue.orders.SubmitOrder(entry.SubmitOrderRequest(order=order), metadata=venue.as_role())))[1]
         for _ in range(2)
@@ -135,21 +137,23 @@ async def test_a_key_stands_for_one_request(venue: Venue, changes: dict[str, obj
 async def test_a_denial_tells_its_numbers(venue: Venue) -> None:
     """Too dear: the rule, the limit, what is held and what it would have been, and where it is recorded."""
     before = await venue.portfolio.GetPortfolio(portfolio.GetPortfolioRequest(), metadata=venue.as_role())
-    request = entry.SubmitOrderRequest(order=terms(qty="1000000", price="1000000.00"))
+    request = entry.SubmitOrderRequest(order=terms(qty="100000", price="250.00"))
     code, info = await refused(venue.orders.SubmitOrder(request, metadata=venue.as_role()))
-    (cash,) = before.balances
+    cash = next(balance for balance in before.balances if balance.currency == "USD")
     assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BUYING_POWER")
     numbers = info.metadata
     assert (numbers["rule"], numbers["exec_type"]) == ("buying_power", "DENIED")
     assert (numbers["limit"], numbers["current"]) == (cash.cash, cash.held)
-    assert float(numbers["projected"]) == float(cash.held) + 1e12
+    # With the fee on it at the taker's rate, and a millionth a lot for its rounding.
+    wanted = Decimal(25_000_000) * (1 + Decimal(150) / 10**6) + Decimal(100_000) / 10**6
+    assert Decimal(numbers["projected"]) == Decimal(cash.held) + wanted
     assert int(numbers["audit_index"]) == int(numbers["seq"]) - 1
 
 
 async def test_selling_what_is_not_there_is_denied(venue: Venue) -> None:
-    """More than the position, and short without permission."""
+    """More than the position, and short while it is held."""
     for changes, reason in (
-        ({"side": SELL, "qty": "100000000"}, "POSITION_INSUFFICIENT"),
+        ({"side": SELL, "qty": "1000000"}, "POSITION_INSUFFICIENT"),
         ({"side": types.SIDE_SELL_SHORT}, "SHORT_SALE_NOT_PERMITTED"),
     ):
         request = entry.SubmitOrderRequest(order=terms(**changes))
@@ -169,14 +173,20 @@ async def test_a_trade_moves_cash_and_positions(venue: Venue) -> None:
     assert (filled.ord_status, filled.cum_qty, filled.avg_px) == (types.ORD_STATUS_FILLED, "4", "120.00")
     assert (resting.ord_status, resting.leaves_qty) == (types.ORD_STATUS_PARTIALLY_FILLED, "6")
     after = {a: await venue.portfolio.GetPortfolio(request, metadata=role) for a, role in roles.items()}
-    paid = {a: float(after[a].balances[0].cash) - float(before[a].balances[0].cash) for a in roles}
-    assert paid == {"DEMO": -480.0, "MM": 480.0}
+    paid = {a: dollars(after[a]) - dollars(before[a]) for a in roles}
+    # 480 and fees by the schedules of genesis: the taker pays 150 millionths, the maker gets 20.
+    assert paid == {"DEMO": Decimal("-480.072"), "MM": Decimal("480.0096")}
     positions = await venue.portfolio.ListPositions(
         portfolio.ListPositionsRequest(symbol="NVDA"), metadata=roles["DEMO"]
     )
     (nvda,) = positions.positions
     assert (nvda.symbol, nvda.qty, nvda.avg_cost, nvda.currency) == ("NVDA", "4", "120.00", "USD")
     await venue.orders.CancelOrder(entry.CancelOrderRequest(order_id=maker.order_id), metadata=roles["MM"])
+
+
+def dollars(held: portfolio.GetPortfolioResponse) -> Decimal:
+    """The cash of an account in USD."""
+    return Decimal(next(balance.cash for balance in held.balances if balance.currency == "USD"))
 
 
 async def test_an_answer_tells_what_else_became_of_the_order(venue: Venue) -> None:
