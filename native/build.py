@@ -74,7 +74,7 @@ def _renew() -> None:
         CannotCompileError: there is nothing to compile with.
         SystemExit: what is there does not compile.
     """
-    compiler = _compiler()
+    compiler = usable_compiler()
     _remove()
     before, modules, began = fingerprint(), compiled(), time.monotonic()
     print(f"native: compiling {len(modules)} modules with {compiler.name}, until they change", flush=True)
@@ -132,7 +132,7 @@ def _remove() -> None:
     BUILT.unlink(missing_ok=True)
 
 
-def _compiler() -> Compiler:
+def usable_compiler() -> Compiler:
     """The compiler to use.
 
     Raises:

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import platform
+import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,8 @@ from pathlib import Path
 COMPILED = ("matching/core/*.py",)
 """The modules that are compiled, as patterns below the repository: pure, hot, and typed throughout. A package's own
 `__init__` never is: it holds no code."""
-INTERPRETED = ("matching/core/commands.py", "matching/core/events.py")
-"""What stays as it is nevertheless: modules that define `msgspec.Struct` types. Compiled code would compare two values
-of such a type by identity, and gains nothing otherwise: msgspec's own C makes them."""
+DEFINES_STRUCTS = re.compile(r"^class \w+\((?:msgspec\.)?Struct\b", re.MULTILINE)
+"""Modules that do stay as they are: compiled code would compare two values of such a type by identity."""
 
 ROOT = Path(__file__).resolve().parents[1]
 IMPORT_ROOTS = (ROOT, ROOT / "protos" / "gen")
@@ -36,12 +36,11 @@ def compiled() -> list[Path]:
         FileNotFoundError: a pattern names nothing; it must be taken out of the list.
     """
     found: list[Path] = []
-    kept = {ROOT / name for name in INTERPRETED}
     for pattern in COMPILED:
-        paths = [path for path in sorted(ROOT.glob(pattern)) if path.name != "__init__.py" and path not in kept]
+        paths = [path for path in sorted(ROOT.glob(pattern)) if path.name != "__init__.py"]
         if not paths:
             raise FileNotFoundError(f"{pattern} is to be compiled and names no module")
-        found += paths
+        found += [path for path in paths if not DEFINES_STRUCTS.search(path.read_text())]
     return found
 
 

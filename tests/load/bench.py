@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import signal
 import socket
 import statistics
@@ -34,14 +32,14 @@ from ordergate.orders.v1 import order_entry_pb2_grpc
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
+from native.modules import how_it_runs
 from runtime.channels import client_channel
 from runtime.settings import Settings
 from runtime.tokens import issue, make_keys
 from tests.load.echo import SERVICE
+from tests.load.figures import ROOT, machine, show, show_conditions, store
 from tests.load.latency import Latencies, closed_loop, open_loop, percentiles
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "bench" / "results"
 ACCOUNTS = ("FLOW-BID", "FLOW-TAKER")
 ECHO_BYTES = 100
 DEPTH_TICKS = 20
@@ -322,27 +320,13 @@ async def _ready(channel: grpc.aio.Channel) -> None:
 
 def conditions() -> dict[str, Any]:
     """What stands beside every figure."""
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared by client, gateway and matching",
-        "python": platform.python_version(),
+    return machine("shared by client, gateway and matching") | {
         "grpcio": grpc.__version__,
         "uvloop": version("uvloop"),
+        "core": how_it_runs(),
         "durability": "one fdatasync for each batch, before the acknowledgement",
         "orders": "4 of 5 rest, 1 of 5 takes and trades; authorization, risk, ledger, metrics on",
-        "load_before": os.getloadavg()[0],
     }
-
-
-def show(figures: dict[str, Any]) -> None:
-    """Prints the figures for people."""
-    for name, value in figures.items():
-        if isinstance(value, Latencies):
-            print(
-                f"{name:32} p50 {value.p50_us:8.0f}  p90 {value.p90_us:8.0f}  p99 {value.p99_us:8.0f}  "
-                f"p99.9 {value.p999_us:8.0f}  max {value.max_us:8.0f} us  ({value.count})"
-            )
-        else:
-            print(f"{name:32} {value:12,}")
 
 
 def main() -> None:
@@ -353,15 +337,10 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=50_000, help="orders in a throughput run")
     options = parser.parse_args()
     known = conditions()
-    for name, value in known.items():
-        print(f"{name:12} {value}")
+    show_conditions(known)
     figures = uvloop.run(measure(options))
     show(figures)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    plain = {name: value.as_dict() if isinstance(value, Latencies) else value for name, value in figures.items()}
-    path = RESULTS / f"bench-{time.strftime('%Y%m%dT%H%M%S')}.json"
-    path.write_text(json.dumps({"conditions": known, "figures": plain}, indent=2) + "\n")
-    print(f"written to {path.relative_to(ROOT)}")
+    store("bench", known, figures)
 
 
 if __name__ == "__main__":
