@@ -7,6 +7,7 @@ refused was not carried out, and may be tried again.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from matching.core.commands import (
@@ -36,6 +37,7 @@ NANO_SQUARED_PER_MICRO: Final = 10**12
 FEE_PPM_MAX: Final = 100_000
 WINDOW_NS_MAX: Final = 60_000_000_000
 """Longest window that the rules on duplicates and repeated executions look back."""
+LIMIT_NAMES: Final = tuple(field.name for field in fields(Limits))
 Fault = tuple[int, str]
 """Why not, and the field at fault."""
 
@@ -83,14 +85,14 @@ def adjust_cash(venue: Venue, command: AdjustCash) -> None:
     venue.money_micro[command.currency] = total_micro
     cash = account.cash_in(command.currency)
     cash.cash_micro += command.amount_micro
-    fields: dict[str, object] = {
+    told: dict[str, object] = {
         "account": command.account,
         "currency": command.currency,
         "amount_micro": command.amount_micro,
         "cash_micro": cash.cash_micro,
         "request_id": command.request_id,
     }
-    event = venue.say("cash_adjusted", fields)
+    event = venue.say("cash_adjusted", told)
     note(venue, command.account, command.request_id, Done(command, event))
 
 
@@ -109,7 +111,7 @@ def adjust_position(venue: Venue, command: AdjustPosition) -> None:
     else:
         position.is_used = True
         position.book_out(-command.qty_lots)
-    fields: dict[str, object] = {
+    told: dict[str, object] = {
         "account": command.account,
         "symbol": command.symbol,
         "qty_lots": command.qty_lots,
@@ -117,7 +119,7 @@ def adjust_position(venue: Venue, command: AdjustPosition) -> None:
         "position_lots": position.qty_lots,
         "request_id": command.request_id,
     }
-    event = venue.say("position_adjusted", fields)
+    event = venue.say("position_adjusted", told)
     note(venue, command.account, command.request_id, Done(command, event))
 
 
@@ -188,7 +190,7 @@ def set_limits(venue: Venue, command: SetLimits) -> None:
         setattr(limits, name, getattr(command.limits, name))
     venue.limits_version += 1
     event = venue.say("limits_set", {"change": command, "limits_version": venue.limits_version})
-    note(venue, "", command.request_id, Done(command, event))
+    note(venue, command.account, command.request_id, Done(command, event))
 
 
 def release_throttle(venue: Venue, command: ReleaseThrottle) -> None:
@@ -204,13 +206,13 @@ def release_throttle(venue: Venue, command: ReleaseThrottle) -> None:
         return
     position.is_throttled = False
     position.throttle_fills = 0
-    fields: dict[str, object] = {
+    told: dict[str, object] = {
         "account": command.account,
         "symbol": command.symbol,
         "request_id": command.request_id,
     }
-    event = venue.say("throttle_released", fields)
-    note(venue, "", command.request_id, Done(command, event))
+    event = venue.say("throttle_released", told)
+    note(venue, command.account, command.request_id, Done(command, event))
 
 
 def _refuse(venue: Venue, fault: Fault, account: str, request_id: str) -> None:
@@ -310,7 +312,7 @@ def _limits_fault(venue: Venue, command: SetLimits) -> Fault | None:
     if command.symbol and command.symbol not in venue.listings:
         return Reason.SYMBOL_UNKNOWN, "symbol"
     limits = command.limits
-    if not command.update_mask or any(not hasattr(limits, name) for name in command.update_mask):
+    if not command.update_mask or any(name not in LIMIT_NAMES for name in command.update_mask):
         return Reason.FIELD_INVALID, "update_mask"
     for name in command.update_mask:
         if getattr(limits, name) < 0:

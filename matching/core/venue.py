@@ -66,7 +66,7 @@ class Listing:
             return 0
         if is_buy:
             return best_ticks * (BPS + self.market_collar_bps) // BPS
-        return -(-best_ticks * (BPS - self.market_collar_bps) // BPS)
+        return max(1, -(-best_ticks * (BPS - self.market_collar_bps) // BPS))
 
     def mark_ticks(self) -> int:
         """The price that positions are valued at; 0 for none."""
@@ -220,10 +220,10 @@ class Venue:
         self.events.append(event)
         return event
 
-    def refuse(self, reason: int, field: str = "", account: str = "", request_id: str = "") -> None:
+    def refuse(self, reason: int, field: str = "", account: str = "", request_id: str = "") -> VenueEvent:
         """Writes the refusal of a command that is not about one order."""
         fields: dict[str, object] = {"account": account, "reason": reason, "field": field, "request_id": request_id}
-        self.say("command_refused", fields)
+        return self.say("command_refused", fields)
 
     def due_at(self, unix_ns: int) -> None:
         """Notes that something is due at a time."""
