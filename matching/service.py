@@ -214,7 +214,7 @@ def _account(engine: Engine, name: str) -> wire.GetAccountResponse:
             for currency, cash in sorted(account.cash.items())
         ],
         positions=list(_positions(account)),
-        open_orders=len(account.open_orders),
+        open_orders=account.open_count,
         as_of_seq=engine.seq,
     )
 

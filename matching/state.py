@@ -304,7 +304,10 @@ def _load_order(venue: Venue, row: Rows) -> Order:
     _set(order, _ORDER, values)
     order.last_event = _event_of(last_event)
     if is_known:
-        venue.orders[order_id] = account.orders[order_id] = order
+        venue.orders[order_id] = order
+        account.take_in(order)
+        if not order.is_open:
+            account.open_count -= 1
     if order.is_open:
         _load_open(venue, order)
     return order
@@ -312,8 +315,7 @@ def _load_order(venue: Venue, row: Rows) -> Order:
 
 def _load_open(venue: Venue, order: Order) -> None:
     """Puts an open order wherever open ones are listed, the book aside."""
-    account, order_id = order.account, order.order_id
-    account.open_orders[order_id] = order
+    order_id = order.order_id
     if order.session_id in venue.sessions:
         venue.sessions[order.session_id].orders[order_id] = order
     if order.terms.expire_unix_ns:

@@ -71,7 +71,8 @@ def _basket_notional(venue: Venue, account: Account, orders: list[NewOrder]) -> 
             continue
         currency = listing.instrument.currency
         price_ticks = order.price_ticks or order.stop_px_ticks or listing.mark_ticks()
-        total = totals.get(currency, 0) + order.qty_lots * price_ticks * listing.micro_per_tick_lot
+        value = max(0, order.qty_lots) * max(0, price_ticks)
+        total = totals.get(currency, 0) + value * listing.micro_per_tick_lot
         totals[currency] = total
         if limits is not None and limits.basket_notional_micro and total > limits.basket_notional_micro:
             unit, bound = RiskUnit.MONEY_MICRO, min(total, MONEY_MICRO_MAX)

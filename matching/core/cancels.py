@@ -46,7 +46,7 @@ def mass_cancel(venue: Venue, command: MassCancel) -> None:
     if account is None:
         venue.refuse(Reason.ACCOUNT_UNKNOWN, "account", command.account, command.cl_ord_id)
         return
-    matching = [order for order in account.open_orders.values() if _matches(order, command)]
+    matching = [order for order in account.open_orders() if _matches(order, command)]
     fields: dict[str, object] = {
         "account": command.account,
         "cl_ord_id": command.cl_ord_id,
@@ -113,7 +113,7 @@ def _id_of(order: Order) -> int:
 
 
 def _open_orders(venue: Venue) -> list[Order]:
-    return [order for account in venue.accounts.values() for order in account.open_orders.values()]
+    return [order for account in venue.accounts.values() for order in account.open_orders()]
 
 
 def _is_in_scope(order: Order, scope: int, target: str) -> bool:

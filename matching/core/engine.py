@@ -144,16 +144,12 @@ class Engine:
         found: list[tuple[Event, int]] = []
         if holder is None:
             return found
-        orders = holder.open_orders if open_only else holder.orders
-        for order_id in reversed(orders):
-            if before_order_id and order_id >= before_order_id:
-                continue
-            order = orders[order_id]
-            if symbol and order.listing.symbol != symbol:
-                continue
-            found.append(_state(order))
-            if len(found) >= limit:
-                break
+        order = holder.newest
+        while order is not None and len(found) < limit:
+            is_on_page = not before_order_id or order.order_id < before_order_id
+            if is_on_page and (order.is_open or not open_only) and (not symbol or order.listing.symbol == symbol):
+                found.append(_state(order))
+            order = order.older
         return found
 
 
@@ -174,7 +170,7 @@ def _made(venue: Venue, body: Body) -> Event | None:
 
 def _request_of(body: Body) -> tuple[str, str] | None:
     """What makes an administrative command happen once."""
-    if isinstance(body, (AdjustCash, AdjustPosition, ConfigureAccount)):
+    if isinstance(body, (AdjustCash, AdjustPosition, ConfigureAccount, SetLimits, ReleaseThrottle)):
         return body.account, body.request_id
     if isinstance(
         body,
@@ -182,10 +178,8 @@ def _request_of(body: Body) -> tuple[str, str] | None:
             ConfigureInstrument,
             DelistInstrument,
             SetFeeSchedule,
-            SetLimits,
             EngageKillSwitch,
             ReleaseKillSwitch,
-            ReleaseThrottle,
         ),
     ):
         return "", body.request_id

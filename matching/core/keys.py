@@ -150,4 +150,4 @@ def _fall_out(venue: Venue, account: Account, key: str) -> None:
 
 def _forget(venue: Venue, order: Order) -> None:
     del venue.orders[order.order_id]
-    del order.account.orders[order.order_id]
+    order.account.let_go(order)

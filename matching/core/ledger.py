@@ -140,8 +140,9 @@ class Account:
         self.account_seq = 0
         self.cash: dict[str, Cash] = {}
         self.positions: dict[str, Position] = {}
-        self.orders: dict[int, Order] = {}
-        self.open_orders: dict[int, Order] = {}
+        self.newest: Order | None = None
+        """The last of its orders that the venue knows; each knows the one before it."""
+        self.open_count = 0
         self.lists: dict[str, OrderList] = {}
         self.keys: dict[str, Outcome] = {}
         self.key_line: deque[str] = deque()
@@ -153,6 +154,38 @@ class Account:
         self.is_killed = False
         self.rate_second = 0
         self.rate_messages = 0
+
+    def take_in(self, order: Order) -> None:
+        """Adds its newest order."""
+        before = self.newest
+        order.older = before
+        if before is not None:
+            before.newer = order
+        self.newest = order
+        self.open_count += 1
+
+    def let_go(self, order: Order) -> None:
+        """Forgets one of its orders, which has ended."""
+        older, newer = order.older, order.newer
+        if older is not None:
+            older.newer = newer
+        if newer is not None:
+            newer.older = older
+        else:
+            self.newest = older
+        order.older = order.newer = None
+
+    def open_orders(self) -> list[Order]:
+        """Its open orders, oldest first; walks over all that it has."""
+        found: list[Order] = []
+        order, missing = self.newest, self.open_count
+        while missing and order is not None:
+            if order.is_open:
+                found.append(order)
+                missing -= 1
+            order = order.older
+        found.reverse()
+        return found
 
     def cash_in(self, currency: str) -> Cash:
         """The account's cash in a currency, none at first."""

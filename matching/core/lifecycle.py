@@ -12,7 +12,7 @@ from matching.core import triggers
 from matching.core.holds import hold, release
 from matching.core.keys import forget_late
 from matching.core.orders import Order, Stage
-from matching.core.words import Cause, ContingencyType, ExecType, OrdStatus, Reason, RequestKind
+from matching.core.words import Cause, ExecType, OrdStatus, Reason, RequestKind
 
 if TYPE_CHECKING:
     from matching.core.events import OrderEvent
@@ -79,7 +79,7 @@ def close(venue: Venue, order: Order) -> None:
     order.stage = Stage.ENDED
     order_id = order.order_id
     account = order.account
-    del account.open_orders[order_id]
+    account.open_count -= 1
     if order.terms.expire_unix_ns:
         due = (order.terms.expire_unix_ns, order_id)
         place = bisect_left(venue.expiries, due)
@@ -146,8 +146,3 @@ def line_up(venue: Venue, child: Order) -> None:
     """Puts a child whose parent is done into the line."""
     child.stage = Stage.IN_LINE
     venue.line.append(child)
-
-
-def is_bracket(contingency_type: int) -> bool:
-    """Whether the first leg is the parent of the others."""
-    return contingency_type != ContingencyType.OCO

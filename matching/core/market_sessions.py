@@ -82,10 +82,7 @@ def delist_instrument(venue: Venue, command: DelistInstrument) -> None:
         return
     listing.is_delisted = True
     stopped = [
-        order
-        for account in venue.accounts.values()
-        for order in account.open_orders.values()
-        if order.listing is listing
+        order for account in venue.accounts.values() for order in account.open_orders() if order.listing is listing
     ]
     fields: dict[str, object] = {
         "symbol": command.symbol,

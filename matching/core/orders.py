@@ -74,6 +74,9 @@ class Order:
         self.late_keys: list[str] | None = None
         self.order_list: OrderList | None = None
         self.last_event: Event | None = None
+        self.older: Order | None = None
+        self.newer: Order | None = None
+        """The account's orders before and after it."""
         self.level_before: Order | None = None
         self.level_after: Order | None = None
 

@@ -25,7 +25,9 @@ def mass_quote(venue: Venue, command: MassQuote) -> None:
         return
     if not command.quote_id or not command.entries:
         field = "entries" if command.quote_id else "quote_id"
-        venue.refuse(Reason.FIELD_MISSING, field, command.account, command.quote_id)
+        refused = venue.refuse(Reason.FIELD_MISSING, field, command.account, command.quote_id)
+        if command.quote_id:
+            remember(venue, account, command.quote_id, Outcome(command, refused, None))
         return
     fields: dict[str, object] = {
         "account": command.account,

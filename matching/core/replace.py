@@ -173,7 +173,6 @@ def _market(venue: Venue, order: Order, change: Change) -> Refusal | None:
 
 
 def _risk(venue: Venue, order: Order, change: Change) -> Refusal | None:
-    risk.count_message(venue, order.account)
     price_ticks = change.price_ticks or change.stop_px_ticks
     open_lots = change.qty_lots - order.cum_qty_lots
     intent = risk.Intent(
@@ -192,4 +191,6 @@ def _risk(venue: Venue, order: Order, change: Change) -> Refusal | None:
     waits = order.stage != Stage.RESTING
     if not waits:
         intent.resting = order
-    return risk.check_replace(venue, intent, order.reduce_only, waits)
+    refusal = risk.check_replace(venue, intent, order.reduce_only, waits)
+    risk.count_message(venue, order.account)
+    return refusal

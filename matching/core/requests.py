@@ -57,9 +57,9 @@ def refuse_unknown(venue: Venue, account: Account | None, command: ReplaceOrder 
     """Refuses a request that names no order of the account."""
     event = venue.tell_refused(
         account,
-        NewOrder(command.account),
+        _terms_of(command.account, command),
         command.cl_ord_id,
-        ExecType.REJECTED,
+        ExecType.DENIED if account is None else ExecType.REJECTED,
         kind_of(command),
         Reason.ACCOUNT_UNKNOWN if account is None else Reason.ORDER_UNKNOWN,
     )

@@ -184,9 +184,7 @@ def remember_order(venue: Venue, intent: Intent, command: NewOrder) -> None:
     position, now_unix_ns = intent.position, venue.time_unix_ns
     line = position.recent_line
     while line and line[0][0] <= now_unix_ns - limits.duplicate_window_ns:
-        at_unix_ns, key = line.popleft()
-        if position.recent[key] == at_unix_ns:
-            del position.recent[key]
+        del position.recent[line.popleft()[1]]
     key = _key(command)
     position.recent[key] = now_unix_ns
     line.append((now_unix_ns, key))
@@ -376,8 +374,9 @@ def _base_currency(intent: Intent) -> Refusal | None:
     assert base is not None, "a pair has a base currency"
     more_lots = intent.open_lots - (intent.resting.held_lots if intent.resting is not None else 0)
     more = more_lots * intent.listing.base_micro_per_lot
-    if more <= 0 or base.held_micro + more <= base.cash_micro:
-        return None
+    limit = base.cash_micro - intent.account.margin_micro(base)
     projected = base.held_micro + more
-    numbers = intent.numbers("buying_power", RiskUnit.MONEY_MICRO, base.cash_micro, base.held_micro, projected)
+    if more <= 0 or projected <= limit:
+        return None
+    numbers = intent.numbers("buying_power", RiskUnit.MONEY_MICRO, limit, base.held_micro, projected)
     return denied(Reason.BUYING_POWER, "", numbers)

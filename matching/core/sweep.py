@@ -212,7 +212,7 @@ def after_trade(venue: Venue, order: Order) -> None:
     """What follows for an order from its trade: its end, its list, its throttle."""
     count_fill(venue, order)
     is_filled = not order.leaves_qty_lots
-    if is_filled and order.stage != Stage.ENDED:
+    if is_filled:
         lifecycle.close(venue, order)
     if order.order_list is not None:
         lifecycle.traded(venue, order)

@@ -48,7 +48,7 @@ def close_day(venue: Venue, command: CloseDay) -> None:
     expiring = [
         order
         for account in venue.accounts.values()
-        for order in account.open_orders.values()
+        for order in account.open_orders()
         if order.terms.time_in_force == TimeInForce.DAY
     ]
     for order in sorted(expiring, key=_id_of):
@@ -63,7 +63,8 @@ def close_day(venue: Venue, command: CloseDay) -> None:
             position.day_pnl_micro = position.realized_pnl_micro + position.unrealized_micro()
         over = [name for name, known in account.lists.items() if not any(leg.is_open for leg in known.legs.values())]
         for name in over:
-            del account.lists[name]
+            for leg in account.lists.pop(name).legs.values():
+                leg.order_list = None
     venue.say("day_closed", {"trading_day": command.trading_day, "expired_orders": len(expiring)})
 
 

@@ -54,12 +54,12 @@ def place(venue: Venue, account: Account, command: NewOrder, request: int) -> Or
     if refusal is not None or listing is None:
         _refuse_new(venue, account, command, request, refusal or rejected(Reason.SYMBOL_UNKNOWN, "symbol"))
         return None
-    risk.count_message(venue, account)
     position = account.position_in(listing)
     is_buy = command.side == Side.BUY
     intent = risk.intent_of(venue, account, position, command, is_buy, command.side == Side.SELL_SHORT)
     waits = is_waiting(command)
     refusal = risk.check_entry(venue, intent, command, command.reduce_only, waits)
+    risk.count_message(venue, account)
     if refusal is not None:
         _refuse_new(venue, account, command, request, refusal)
         return None
@@ -182,8 +182,7 @@ def _refuse_new(venue: Venue, account: Account, command: NewOrder, request: int,
 def _accept(venue: Venue, order: Order, request: int, waits: bool) -> None:
     account, command, order_id = order.account, order.terms, order.order_id
     venue.orders[order_id] = order
-    account.orders[order_id] = order
-    account.open_orders[order_id] = order
+    account.take_in(order)
     if order.session_id and order.session_id in venue.sessions:
         venue.sessions[order.session_id].orders[order_id] = order
     if waits:
