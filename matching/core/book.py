@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
+from mypy_extensions import mypyc_attr
+
 from matching.core.orders import Order
 
 
+@mypyc_attr(acyclic=True)
 class Level:
     """The orders at one price, oldest first, and their open quantity in lots, hidden parts included."""
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mypy_extensions import mypyc_attr
+
 from matching.core.words import OrdType, SelfTradePrevention, Side, TimeInForce
 
 
+@mypyc_attr(acyclic=True)
 class NewOrder:
     """Places an order, FIX 35=D. An order's events refer to it for what never changes."""
 
@@ -84,6 +87,7 @@ class NewOrder:
         """Whether it has nothing beyond side, type, time in force, quantity and price."""
 
 
+@mypyc_attr(acyclic=True)
 class ReplaceOrder:
     """Changes an open order, FIX 35=G; new values in units of 10^-9, 0 to keep."""
 
@@ -108,6 +112,7 @@ class ReplaceOrder:
         self.display_qty_nano = display_qty_nano
 
 
+@mypyc_attr(acyclic=True)
 class CancelOrder:
     """Cancels an open order, FIX 35=F."""
 
@@ -388,6 +393,7 @@ Body = (
 )
 
 
+@mypyc_attr(acyclic=True)
 class Command:
     """A command and where it came from."""
 

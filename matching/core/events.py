@@ -6,9 +6,12 @@ other, and `command_seq` is the first one's.
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 from matching.core.commands import NewOrder
 
 
+@mypyc_attr(acyclic=True)
 class Event:
     """What every event has."""
 
@@ -19,6 +22,7 @@ class Event:
         self.actor = actor
 
 
+@mypyc_attr(acyclic=True)
 class RiskNumbers:
     """The numbers of a denial: refused because `projected` is beyond `limit`."""
 
@@ -31,6 +35,7 @@ class RiskNumbers:
         self.limits_version = limits_version
 
 
+@mypyc_attr(acyclic=True)
 class OrderEvent(Event):
     """One event in the life of an order, with the order's state after it.
 
@@ -86,6 +91,7 @@ class OrderEvent(Event):
         self.fee_micro = 0
 
 
+@mypyc_attr(acyclic=True)
 class VenueEvent(Event):
     """A change that is not of one order.
 
@@ -101,6 +107,7 @@ class VenueEvent(Event):
         self.fields = fields
 
 
+@mypyc_attr(acyclic=True)
 class EncodedEvent(Event):
     """An event of the past that a snapshot brought along as the bytes it has in the journal."""
 
@@ -109,6 +116,7 @@ class EncodedEvent(Event):
         self.data = data
 
 
+@mypyc_attr(acyclic=True)
 class Replay:
     """The answer to a repeated request: its original first event. Nothing changed, nothing is journaled."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from matching.core.commands import (
     AdjustCash,
     AdjustPosition,
@@ -66,6 +68,7 @@ REPLACE_ORDER_FIELDS: Final = (
 CANCEL_ORDER_FIELDS: Final = ("account", "cl_ord_id", "order_id", "orig_cl_ord_id")
 
 
+@mypyc_attr(acyclic=True)
 class Outcome:
     """The request that used a key, its first event, and the order it was about."""
 
@@ -75,6 +78,7 @@ class Outcome:
         self.order = order
 
 
+@mypyc_attr(acyclic=True)
 class Done:
     """An administrative request that was carried out, and its event."""
 
@@ -135,17 +139,19 @@ def note(venue: Venue, account: str, request_id: str, done: Done) -> None:
 
 
 def _fall_out(venue: Venue, account: Account, key: str) -> None:
-    order = account.keys[key].order
-    if order is not None and order.is_open:
+    outcome = account.keys.pop(key)
+    order = outcome.order
+    if order is None:
+        return
+    if order.is_open:
+        account.keys[key] = outcome
         if order.late_keys is None:
             order.late_keys = []
         order.late_keys.append(key)
         return
-    del account.keys[key]
-    if order is not None:
-        order.keys_kept -= 1
-        if not order.keys_kept:
-            _forget(venue, order)
+    order.keys_kept -= 1
+    if not order.keys_kept:
+        _forget(venue, order)
 
 
 def _forget(venue: Venue, order: Order) -> None:

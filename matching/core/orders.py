@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from matching.core.words import ContingencyType, OrdStatus, OrdType, Side
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Stage:
     ENDED: Final = 6
 
 
+@mypyc_attr(acyclic=True)
 class Order:
     """One order. While it is open, `cum_qty_lots + leaves_qty_lots` is the ordered quantity.
 
@@ -91,6 +94,7 @@ class Order:
         return self.terms.ord_type >= OrdType.STOP and not self.is_triggered
 
 
+@mypyc_attr(acyclic=True)
 class OrderList:
     """Orders of an account that depend on each other; `legs` has the open and the ended ones."""
 

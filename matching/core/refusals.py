@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 from matching.core.events import RiskNumbers
 from matching.core.words import ExecType
 
 
+@mypyc_attr(acyclic=True)
 class Refusal:
     """A reason, the field at fault, and the numbers of a rule. *Denied* is our risk's, *Rejected* the venue's."""
 

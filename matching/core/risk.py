@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from matching.core.events import RiskNumbers
 from matching.core.holds import money_for
 from matching.core.ledger import BPS, MONEY_MICRO_MAX
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 SECOND_NS: Final = 1_000_000_000
 
 
+@mypyc_attr(acyclic=True)
 class Intent:
     """What a request wants, as the rules look at it: lots beyond those that it holds already, and their worst value."""
 
