@@ -163,7 +163,7 @@ class Market:
     def trade(self, price: int, qty: int = 1) -> None:
         """Lets ALICE sell to BOB at a price; nothing may rest in the way."""
         self.sell("ALICE", qty, price)
-        assert self.buy("BOB", qty, price, time_in_force=TimeInForce.FOK)[-1].ord_status == OrdStatus.FILLED
+        assert self.buy("BOB", qty, price, time_in_force=TimeInForce.FOK)[2].ord_status == OrdStatus.FILLED
 
     def replace(self, order: OrderEvent, *, origin: dict[str, Any] | None = None, **changes: Any) -> Told:
         """Replaces the order of an event: `qty` and `display_qty` in lots, `price` and `stop_px` in ticks of XYZ."""

@@ -52,7 +52,7 @@ def test_decrement_with_more_coming_than_resting(market: Market) -> None:
 
 
 def test_decrement_with_more_resting_than_coming(market: Market) -> None:
-    """Row DECREMENT: who has more left is RESTATED in its place, who has nothing left CANCELED; the resting one first."""
+    """Row DECREMENT: who has more left is RESTATED in its place, who has nothing left CANCELED; resting one first."""
     assert crossing(market, DECREMENT, incoming=3) == ["own RESTATED 2 SELF_TRADE", "bid CANCELED SELF_TRADE"]
     assert market.asks() == ["own 2@101", "other 2@101"]
     assert market.position("ALICE").held_lots == 2
