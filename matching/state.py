@@ -29,6 +29,8 @@ from matching.core.venue import ClientSession, Listing, Venue
 
 VERSION = 1
 Rows = list[Any]
+LONG = 1
+"""Extension type of an integer beyond 64 bits: sums of values have no bound but that of their parts."""
 
 _LISTING = (
     "lots", "trading_session", "is_delisted", "is_killed", "reference_ticks", "reference_unix_ns", "last_ticks",
@@ -48,6 +50,7 @@ _ORDER = (
     "leaves_qty_lots", "cum_value_ticks_lots", "status", "stage", "is_triggered", "is_quote", "arrival", "held_micro",
     "held_lots", "counted_micro",
 )  # fmt: skip
+_SESSION = ("session_id", "gateway_id", "cancel_on_disconnect", "dead_man_ns", "due_unix_ns")
 _VENUE = ("seq", "time_unix_ns", "limits_version", "is_killed", "last_closed_day")
 
 
@@ -68,8 +71,7 @@ def dump(engine: Engine) -> bytes:
          for schedule in venue.fee_schedules.values()],
         [(*scope, _request(limits)) for scope, limits in venue.limits.items()],
         list(venue.killed_sessions),
-        [_values(s, ("session_id", "gateway_id", "cancel_on_disconnect", "dead_man_ns", "due_unix_ns"))
-         for s in venue.sessions.values()],
+        [[*_values(session, _SESSION), list(session.orders)] for session in venue.sessions.values()],
         [(*scope, _request(venue.requests[scope].request), _event(venue.requests[scope].event))
          for scope in venue.request_line],
         [_dump_listing(listing) for listing in venue.listings.values()],
@@ -88,14 +90,18 @@ def load(data: bytes) -> Engine:
         UnreadableStateError: it holds none, or one of another version.
     """
     try:
-        content = msgspec.msgpack.decode(data)
-        version = content[0]
-    except (msgspec.MsgspecError, TypeError, IndexError) as error:
+        content = msgspec.msgpack.decode(data, ext_hook=_long_of)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise UnreadableStateError(repr(error)) from error
-    if version != VERSION:
-        raise UnreadableStateError(f"state of version {version}, this is version {VERSION}")
-    engine = Engine(*content[1])
-    _load_venue(engine.venue, content)
+    if not isinstance(content, list) or not content:
+        raise UnreadableStateError("these bytes are no state")
+    if content[0] != VERSION:
+        raise UnreadableStateError(f"state of version {content[0]}, this is version {VERSION}")
+    try:
+        engine = Engine(*content[1])
+        _load_venue(engine.venue, content)
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise UnreadableStateError(repr(error)) from error
     return engine
 
 
@@ -105,7 +111,20 @@ def state_hash(engine: Engine) -> str:
 
 
 def _values(thing: object, names: tuple[str, ...]) -> Rows:
-    return [getattr(thing, name) for name in names]
+    return [_number(getattr(thing, name)) for name in names]
+
+
+def _number(value: Any) -> object:
+    """The value, in a form that can be written however large it is."""
+    if type(value) is not int or -(2**63) <= value < 2**64:
+        return value
+    return msgspec.msgpack.Ext(LONG, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+
+
+def _long_of(code: int, data: memoryview) -> int:
+    if code != LONG:
+        raise ValueError(f"extension type {code}")
+    return int.from_bytes(data, "big", signed=True)
 
 
 def _set(thing: object, names: tuple[str, ...], values: Rows) -> None:
@@ -234,7 +253,7 @@ def _load_venue(venue: Venue, content: Rows) -> None:
     for account, symbol, row in limits:
         venue.limits[(account, symbol)] = _request_of(row)
     venue.killed_sessions = dict.fromkeys(killed, True)
-    for session_id, gateway_id, cancels, dead_man_ns, due_unix_ns in sessions:
+    for session_id, gateway_id, cancels, dead_man_ns, due_unix_ns, _ in sessions:
         session = venue.sessions[session_id] = ClientSession(session_id, gateway_id, cancels, dead_man_ns)
         session.due_unix_ns = due_unix_ns
     for account, request_id, request, event in requests:
@@ -244,7 +263,7 @@ def _load_venue(venue: Venue, content: Rows) -> None:
         _load_listing(venue, row)
     for row in accounts:
         _load_account(venue, row)
-    _load_orders(venue, listings, *books)
+    _load_orders(venue, listings, sessions, *books)
 
 
 def _load_listing(venue: Venue, row: Rows) -> None:
@@ -274,10 +293,13 @@ def _load_account(venue: Venue, row: Rows) -> None:
         position.buys, position.sells = deque(buys), deque(sells)
 
 
-def _load_orders(venue: Venue, listings: Rows, orders: Rows, kept: Rows, lists: Rows) -> None:
+def _load_orders(venue: Venue, listings: Rows, sessions: Rows, orders: Rows, kept: Rows, lists: Rows) -> None:
     found: dict[int, Order] = {}
     for row in orders:
         found[row[0]] = _load_order(venue, row)
+    for session_id, *_, order_ids in sessions:
+        # Not every open order that names a session belongs to it: an earlier one may have had the same id.
+        venue.sessions[session_id].orders.update((order_id, found[order_id]) for order_id in order_ids)
     for row in listings:
         book = venue.listings[row[0][1]].book
         for side, order_ids in ((book.bids, row[3]), (book.asks, row[4])):
@@ -316,8 +338,6 @@ def _load_order(venue: Venue, row: Rows) -> Order:
 def _load_open(venue: Venue, order: Order) -> None:
     """Puts an open order wherever open ones are listed, the book aside."""
     order_id = order.order_id
-    if order.session_id in venue.sessions:
-        venue.sessions[order.session_id].orders[order_id] = order
     if order.terms.expire_unix_ns:
         insort(venue.expiries, (order.terms.expire_unix_ns, order_id))
     if order.is_quote and order.is_buy:
