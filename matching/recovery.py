@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
 from ordergate.matching.v1 import events_pb2 as wire
 
 from matching.convert import decode_command, encode_events
@@ -80,10 +81,16 @@ def recover(engine: Engine, frames: Iterable[Frame], until_seq: int = 0) -> int:
     for frame in frames:
         if frame.last_seq <= engine.seq:
             continue
-        for entry in wire.JournalBatch.FromString(frame.payload).entries:
+        next_seq = frame.first_seq
+        for entry in _entries(frame):
             if until_seq and engine.seq >= until_seq:
                 return commands
-            commands += _redo(engine, entry)
+            if _first_seq(entry) != next_seq:
+                raise ReplayMismatchError(f"the command at seq {next_seq} has the events of seq {_first_seq(entry)}")
+            next_seq += len(entry.events)
+            if next_seq - 1 > engine.seq:
+                _redo(engine, entry)
+                commands += 1
         if engine.seq != frame.last_seq:
             raise ReplayMismatchError(f"after seq {frame.last_seq} the engine is at {engine.seq}")
     return commands
@@ -125,9 +132,11 @@ def as_of(journal_dir: Path, seq: int) -> Engine:
     """The engine after the command that holds event `seq`.
 
     Raises:
-        ValueError: the journal does not reach to `seq`.
+        ValueError: there is no such event, or not yet.
         ReplayMismatchError, DamagedJournalError, DamagedSnapshotError, OSError: as `verify`.
     """
+    if seq < 1:
+        raise ValueError("the first event is that of seq 1")
     engine, *_ = _replayed(journal_dir, seq, from_snapshot=True)
     if engine.seq < seq:
         raise ValueError(f"the journal ends at seq {engine.seq}")
@@ -172,17 +181,26 @@ def _last_epoch(segment: Segment, before: int) -> int:
     return segment.frames[-1].epoch if segment.frames else before
 
 
-def _redo(engine: Engine, entry: wire.JournalEntry) -> int:
-    """Carries out one command, unless the engine has it; gives how many."""
+def _entries(frame: Frame) -> Iterable[wire.JournalEntry]:
+    try:
+        return wire.JournalBatch.FromString(frame.payload).entries
+    except DecodeError as error:
+        raise ReplayMismatchError(f"the batch of seq {frame.first_seq} is none: {error}") from error
+
+
+def _redo(engine: Engine, entry: wire.JournalEntry) -> None:
+    """Carries out one command again."""
     before = engine.seq
-    if _first_seq(entry) <= before:
-        return 0
-    told = engine.execute(decode_command(entry.command), entry.time_unix_ns)
+    if entry.time_unix_ns <= engine.time_unix_ns:
+        raise ReplayMismatchError(f"the command after seq {before} is not later than the one before")
+    try:
+        told = engine.execute(decode_command(entry.command), entry.time_unix_ns)
+    except (DecodeError, KeyError) as error:
+        raise ReplayMismatchError(f"the command after seq {before} is none that this version knows") from error
     if isinstance(told, Replay) or encode_events(told) != list(entry.events):
         raise ReplayMismatchError(f"the command after seq {before} gave other events than the journal has")
-    return 1
 
 
 def _first_seq(entry: wire.JournalEntry) -> int:
-    """The seq of a command's first event, which is laid out behind one byte."""
-    return int.from_bytes(entry.events[0][1:9], "little")
+    """The seq of a command's first event, which is laid out behind one byte; 0 when it has none."""
+    return int.from_bytes(entry.events[0][1:9], "little") if entry.events else 0
