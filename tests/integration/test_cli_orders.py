@@ -57,6 +57,23 @@ async def test_people_get_tables(ordergate: Ordergate) -> None:
     assert "buying_power" in portfolio.out
 
 
+async def test_an_order_of_any_kind_is_placed_and_shown(ordergate: Ordergate) -> None:
+    """Options become terms, which the order keeps; a change of its trigger is shown, and the table has it."""
+    trail = ("--trail-bps", 50, "--stop-px", "1.50", "--reduce-only", "--expire-time", "2100-01-01T00:00:00Z")
+    (placed,) = (await ordergate("order", "submit", "MSFT", "sell", 2, *trail, "--json")).objects
+    assert (placed["ord_type"], placed["ord_status"]) == ("ORD_TYPE_TRAILING_STOP", "ORD_STATUS_PENDING_NEW")
+    (found,) = (await ordergate("order", "get", placed["order_id"], "--json")).objects
+    terms = found["terms"]
+    assert (terms["trail"]["offset"], terms["stop_px"], terms["exec_inst"]["reduce_only"]) == ("50", "1.50", True)
+    assert (terms["time_in_force"], terms["expire_time"]) == ("TIME_IN_FORCE_GTD", "2100-01-01T00:00:00Z")
+    changed = await ordergate("order", "replace", placed["order_id"], "--stop-px", "1.25")
+    assert "1.25" in changed.out
+    listed = await ordergate("order", "list", "--open", "--symbol", "MSFT")
+    assert "1.25" in listed.out
+    assert "PENDING_NEW" in listed.out
+    assert (await ordergate("order", "cancel", placed["order_id"])).code == 0
+
+
 async def test_the_same_key_is_the_same_order(ordergate: Ordergate) -> None:
     """Submitting again under the same key gives the original report, marked as a duplicate."""
     arguments = ("order", "submit", "MSFT", "buy", 3, "--price", FAR_BELOW, "--cl-ord-id", uuid4().hex, "--json")
@@ -70,7 +87,8 @@ async def test_the_same_key_is_the_same_order(ordergate: Ordergate) -> None:
     [
         (("order", "submit", "MSFT", "buy", "1", "--price", "1.001"), "PRICE_OFF_TICK"),
         (("order", "submit", "NOPE", "buy", "1", "--price", "1"), "SYMBOL_UNKNOWN"),
-        (("order", "submit", "MSFT", "buy", "99999999", "--price", "400"), "BUYING_POWER"),
+        (("order", "submit", "MSFT", "buy", "99999999", "--price", "400"), "ORDER_NOTIONAL_LIMIT"),
+        (("order", "submit", "MSFT", "buy", "99999", "--price", "400"), "BUYING_POWER"),
         (("order", "submit", "NVDA", "sell", "1", "--price", "100"), "POSITION_INSUFFICIENT"),
         (("order", "cancel", "999999999"), "ORDER_UNKNOWN"),
         (("--token", "nonsense", "positions", "--account", "DEMO"), "TOKEN_INVALID"),
