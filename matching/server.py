@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -71,10 +72,13 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
 async def _opened(settings: Settings, rebuilt: Rebuilt) -> Storage:
     """The storage, once this process is its writer; a standby waits here until it is told to stop."""
     stopping = threading.Event()
+    # Recovery makes much that stays and no garbage: the collector would only walk over it again and again.
+    gc.disable()
     try:
         storage = await asyncio.to_thread(open_storage, settings, rebuilt, stopping)
     finally:
         stopping.set()
+        gc.enable()
     for refused in storage.refused if storage is not None else ():
         log.error("a snapshot cannot be used", reason=refused)
     if storage is None:

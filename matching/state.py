@@ -21,9 +21,10 @@ from matching.core.administration import NANO_PER_MICRO_SQUARED, listing_of
 from matching.core.engine import Engine
 from matching.core.events import EncodedEvent, Event
 from matching.core.keys import Done, Outcome, content_of
-from matching.core.ledger import Account, Cash, FeeSchedule, Position
+from matching.core.ledger import Account, Cash, FeeSchedule, Position, Recent
 from matching.core.limits import limits_of
 from matching.core.orders import Order, OrderList, Stage
+from matching.core.risk import remember
 from matching.core.time_and_sessions import find_due
 from matching.core.venue import ClientSession, Listing, Venue
 
@@ -40,11 +41,21 @@ _ACCOUNT = (
     "account_seq", "short_sale_permitted", "short_margin_bps", "self_trade_group", "is_killed", "rate_second",
     "rate_messages",
 )  # fmt: skip
-_CASH = ("cash_micro", "held_micro", "open_micro", "fees_micro", "day_fees_micro")
+_CASH = (
+    "cash_micro",
+    "held_micro",
+    "open_micro",
+    "fees_micro",
+    "realized_micro",
+    "unrealized_micro",
+    "gross_micro",
+    "day_result_micro",
+)
 _POSITION = (
     "qty_lots", "cost_ticks_lots", "realized_pnl_micro", "held_lots", "open_buy_lots", "open_short_lots",
-    "day_pnl_micro", "is_used", "is_throttled", "throttle_fills",
+    "counted_size_micro", "counted_pnl_micro", "is_used", "is_throttled", "throttle_fills",
 )  # fmt: skip
+_RECENT = ("at_unix_ns", "side", "ord_type", "qty_lots", "price_ticks", "stop_px_ticks")
 _ORDER = (
     "cl_ord_id", "qty_lots", "price_ticks", "stop_px_ticks", "display_qty_lots", "shown_qty_lots", "cum_qty_lots",
     "leaves_qty_lots", "cum_value_ticks_lots", "status", "stage", "is_triggered", "is_quote", "arrival", "held_micro",
@@ -193,7 +204,7 @@ def _dump_account(venue: Venue, account: Account) -> Rows:
 
 def _dump_position(venue: Venue, symbol: str, position: Position) -> Rows:
     remembers = position.limits_version == venue.limits_version
-    recent = list(position.recent_line) if remembers else []
+    recent = [_values(order, _RECENT) for order in position.recent_line] if remembers else []
     fills = (list(position.buys), list(position.sells)) if remembers else ([], [])
     return [symbol, _values(position, _POSITION), recent, *fills]
 
@@ -249,7 +260,7 @@ def _load_venue(venue: Venue, content: Rows) -> None:
     venue.fees_micro = dict(fees)
     for name, maker_ppm, taker_ppm, lot_micro in schedules:
         schedule = venue.fee_schedules[name] = FeeSchedule(name)
-        schedule.maker_ppm, schedule.taker_ppm, schedule.lot_micro = maker_ppm, taker_ppm, lot_micro
+        schedule.change(maker_ppm, taker_ppm, lot_micro)
     for account, symbol, row in limits:
         venue.limits[(account, symbol)] = _request_of(row)
     venue.killed_sessions = dict.fromkeys(killed, True)
@@ -287,9 +298,9 @@ def _load_account(venue: Venue, row: Rows) -> None:
         position = account.position_in(venue.listings[symbol])
         limits_of(venue, account, position)
         _set(position, _POSITION, lots)
-        for at_unix_ns, key in recent:
-            position.recent_line.append((at_unix_ns, tuple(key)))
-            position.recent[tuple(key)] = at_unix_ns
+        account.sort_in(position)
+        for order in recent:
+            remember(position, Recent(*order))
         position.buys, position.sells = deque(buys), deque(sells)
 
 

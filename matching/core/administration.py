@@ -111,6 +111,8 @@ def adjust_position(venue: Venue, command: AdjustPosition) -> None:
     else:
         position.is_used = True
         position.book_out(-command.qty_lots)
+        position.recount()
+    account.sort_in(position)
     told: dict[str, object] = {
         "account": command.account,
         "symbol": command.symbol,
@@ -170,8 +172,7 @@ def set_fee_schedule(venue: Venue, command: SetFeeSchedule) -> None:
         schedule = venue.fee_schedules.get(command.fee_schedule)
         if schedule is None:
             schedule = venue.fee_schedules[command.fee_schedule] = FeeSchedule(command.fee_schedule)
-        schedule.maker_ppm, schedule.taker_ppm = rates
-        schedule.lot_micro = command.lot_micro
+        schedule.change(command.maker_ppm, command.taker_ppm, command.lot_micro)
         event = venue.say("fee_schedule_set", {"schedule": command})
         note(venue, "", command.request_id, Done(command, event))
 

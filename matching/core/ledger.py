@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 if TYPE_CHECKING:
     from matching.core.commands import Limits
     from matching.core.events import Event
@@ -37,6 +39,15 @@ class FeeSchedule:
         self.maker_ppm = 0
         self.taker_ppm = 0
         self.lot_micro = 0
+        self.most_ppm = 0
+        """The higher of the two rates, and 0 for two rebates."""
+
+    def change(self, maker_ppm: int, taker_ppm: int, lot_micro: int) -> None:
+        """Gives it other rates."""
+        self.maker_ppm = maker_ppm
+        self.taker_ppm = taker_ppm
+        self.lot_micro = lot_micro
+        self.most_ppm = max(maker_ppm, taker_ppm, 0)
 
     def fee_micro(self, value_micro: int, lots: int, ppm: int) -> int:
         """The fee of a fill, rounded up; negative for a rebate."""
@@ -44,8 +55,9 @@ class FeeSchedule:
 
     def most_micro(self, value_micro: int, lots: int) -> int:
         """At least what fills of `lots` lots in any number of parts can cost: each part rounds up by less than 1."""
-        ppm = max(self.maker_ppm, self.taker_ppm, 0)
-        return -(-value_micro * ppm // PPM) + lots * (self.lot_micro + (1 if ppm else 0))
+        if not self.most_ppm:
+            return lots * self.lot_micro
+        return (value_micro * self.most_ppm + PPM - 1) // PPM + lots * (self.lot_micro + 1)
 
 
 class Cash:
@@ -57,8 +69,42 @@ class Cash:
         self.open_micro = 0
         """Value of the account's orders in books of this currency."""
         self.fees_micro = 0
-        self.day_fees_micro = 0
-        """`fees_micro` at the last close of day."""
+        self.realized_micro = 0
+        self.unrealized_micro = 0
+        """Of all positions, against their reference prices."""
+        self.gross_micro = 0
+        """Sum of the sizes of all positions."""
+        self.day_result_micro = 0
+        """`result_micro` at the last close of day."""
+
+    def result_micro(self) -> int:
+        """What trading has brought, fees included."""
+        return self.realized_micro + self.unrealized_micro - self.fees_micro
+
+
+@mypyc_attr(acyclic=True)
+class Recent:
+    """What makes an accepted order the same as another, and when it came."""
+
+    def __init__(self, at_unix_ns: int, side: int, ord_type: int, qty_lots: int, price_ticks: int, stop: int) -> None:
+        self.at_unix_ns = at_unix_ns
+        self.side = side
+        self.ord_type = ord_type
+        self.qty_lots = qty_lots
+        self.price_ticks = price_ticks
+        self.stop_px_ticks = stop
+        self.next: Recent | None = None
+        """The one before it with the same `key`."""
+
+    @property
+    def key(self) -> int:
+        """The same for equal orders, and rarely for others."""
+        return recent_key(self.side, self.ord_type, self.qty_lots, self.price_ticks, self.stop_px_ticks)
+
+
+def recent_key(side: int, ord_type: int, qty_lots: int, price_ticks: int, stop_px_ticks: int) -> int:
+    """A number that mixes what makes two orders the same; small, so that it is quick to look up."""
+    return (qty_lots * 64 + side * 8 + ord_type + (price_ticks + stop_px_ticks * 31) * 1_048_573) & 0xFFFFFFFFFFFF
 
 
 class Position:
@@ -76,14 +122,15 @@ class Position:
         self.held_lots = 0
         self.open_buy_lots = 0
         self.open_short_lots = 0
-        self.day_pnl_micro = 0
-        """Realised and unrealised at the last close of day."""
+        self.counted_size_micro = 0
+        self.counted_pnl_micro = 0
+        """What `cash` counts of it, so that no sum over positions is needed."""
         self.is_used = False
         self.limits: Limits | None = None
         self.limits_version = -1
-        self.recent: dict[tuple[int, int, int, int, int], int] = {}
-        self.recent_line: deque[tuple[int, tuple[int, int, int, int, int]]] = deque()
-        """Accepted orders and their times, the latter oldest first, for the rule on duplicates."""
+        self.recent: dict[int, Recent] = {}
+        self.recent_line: deque[Recent] = deque()
+        """Accepted orders, by what they have in common with others and oldest first, for the rule on duplicates."""
         self.buys: deque[int] = deque()
         self.sells: deque[int] = deque()
         """Times of fills, for the rule on repeated executions."""
@@ -99,10 +146,13 @@ class Position:
             closed = -lots if abs(lots) <= abs(self.qty_lots) else self.qty_lots
             cost = self.book_out(closed)
             pnl = self.realized_pnl_micro + (price_ticks * closed - cost) * self.listing.micro_per_tick_lot
-            self.realized_pnl_micro = max(-MONEY_MICRO_MAX, min(MONEY_MICRO_MAX, pnl))
+            pnl = max(-MONEY_MICRO_MAX, min(MONEY_MICRO_MAX, pnl))
+            self.cash.realized_micro += pnl - self.realized_pnl_micro
+            self.realized_pnl_micro = pnl
             lots += closed
         self.qty_lots += lots
         self.cost_ticks_lots += lots * price_ticks
+        self.recount()
 
     def book_out(self, lots: int) -> int:
         """Takes lots, of the position's sign, out at their average cost; gives that cost with the same sign."""
@@ -119,6 +169,21 @@ class Position:
         if not mark_ticks:
             return 0
         return (mark_ticks * self.qty_lots - self.cost_ticks_lots) * self.listing.micro_per_tick_lot
+
+    def recount(self) -> None:
+        """Brings what `cash` counts of it in line with the position and its reference price."""
+        listing, cash = self.listing, self.cash
+        worth, reference_ticks = listing.micro_per_tick_lot, listing.reference_ticks
+        if reference_ticks:
+            size = reference_ticks * abs(self.qty_lots) * worth
+            pnl = (reference_ticks * self.qty_lots - self.cost_ticks_lots) * worth
+        else:
+            size = abs(self.cost_ticks_lots) * worth
+            pnl = 0
+        cash.gross_micro += size - self.counted_size_micro
+        cash.unrealized_micro += pnl - self.counted_pnl_micro
+        self.counted_size_micro = size
+        self.counted_pnl_micro = pnl
 
     def size_micro(self) -> int:
         """The position's value at the mark, else at its cost, without its sign."""
@@ -140,6 +205,8 @@ class Account:
         self.account_seq = 0
         self.cash: dict[str, Cash] = {}
         self.positions: dict[str, Position] = {}
+        self.shorts: dict[str, Position] = {}
+        """The positions that need margin."""
         self.newest: Order | None = None
         """The last of its orders that the venue knows; each knows the one before it."""
         self.open_count = 0
@@ -202,6 +269,7 @@ class Account:
             base = self.cash_in(instrument.base_currency) if listing.base_micro_per_lot else None
             position = Position(self.account, listing, self.cash_in(instrument.currency), base)
             self.positions[listing.symbol] = position
+            listing.holders.append(position)
         return position
 
     def position_seen(self, listing: Listing) -> Position:
@@ -216,10 +284,17 @@ class Account:
     def margin_micro(self, cash: Cash) -> int:
         """Margin of the short positions that are settled in this cash."""
         margin = 0
-        for position in self.positions.values():
-            if position.qty_lots < 0 and position.cash is cash and position.base is None:
+        for position in self.shorts.values():
+            if position.cash is cash:
                 margin += self.short_margin_micro(position.listing, position.size_micro(), -position.qty_lots)
         return margin
+
+    def sort_in(self, position: Position) -> None:
+        """Notes whether a position that has just changed needs margin."""
+        if position.qty_lots < 0 and position.base is None:
+            self.shorts[position.listing.symbol] = position
+        elif self.shorts:
+            self.shorts.pop(position.listing.symbol, None)
 
     def short_margin_micro(self, listing: Listing, value_micro: int, lots: int) -> int:
         """What being short of lots of that value needs, the proceeds of the sale included."""

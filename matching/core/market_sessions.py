@@ -68,6 +68,8 @@ def set_reference_price(venue: Venue, command: SetReferencePrice) -> None:
         return
     listing.reference_ticks = listing.band_ticks = command.price_ticks
     listing.reference_unix_ns = venue.time_unix_ns
+    for position in listing.holders:
+        position.recount()
     venue.say("reference_price_set", {"symbol": command.symbol, "price_ticks": command.price_ticks})
     triggers.look_at_mark(venue, listing)
     work_line(venue)

@@ -13,7 +13,7 @@ from mypy_extensions import mypyc_attr
 
 from matching.core.events import RiskNumbers
 from matching.core.holds import money_for
-from matching.core.ledger import BPS, MONEY_MICRO_MAX
+from matching.core.ledger import BPS, MONEY_MICRO_MAX, Recent, recent_key
 from matching.core.limits import limits_of
 from matching.core.refusals import Refusal, denied
 from matching.core.words import Reason, RiskUnit
@@ -186,11 +186,37 @@ def remember_order(venue: Venue, intent: Intent, command: NewOrder) -> None:
         return
     position, now_unix_ns = intent.position, venue.time_unix_ns
     line = position.recent_line
-    while line and line[0][0] <= now_unix_ns - limits.duplicate_window_ns:
-        del position.recent[line.popleft()[1]]
-    key = _key(command)
-    position.recent[key] = now_unix_ns
-    line.append((now_unix_ns, key))
+    while line and line[0].at_unix_ns <= now_unix_ns - limits.duplicate_window_ns:
+        _let_go(position, line.popleft())
+    order = Recent(
+        now_unix_ns,
+        command.side,
+        command.ord_type,
+        command.qty_lots,
+        command.price_ticks,
+        command.stop_px_ticks,
+    )
+    remember(position, order)
+
+
+def remember(position: Position, order: Recent) -> None:
+    """Notes an order as the newest."""
+    key = order.key
+    order.next = position.recent.get(key)
+    position.recent[key] = order
+    position.recent_line.append(order)
+
+
+def _let_go(position: Position, order: Recent) -> None:
+    """Forgets the oldest order; of those with its key it is the last."""
+    key = order.key
+    first = position.recent[key]
+    if first is order:
+        del position.recent[key]
+        return
+    while first.next is not order and first.next is not None:
+        first = first.next
+    first.next = None
 
 
 def _restricted(limits: Limits) -> Refusal | None:
@@ -253,14 +279,23 @@ def _duplicate_order(venue: Venue, intent: Intent, limits: Limits, command: NewO
     """`duplicate_order`: the same order again within its window."""
     if not limits.duplicate_window_ns:
         return None
-    at_unix_ns = intent.position.recent.get(_key(command))
-    if at_unix_ns is None or venue.time_unix_ns - at_unix_ns >= limits.duplicate_window_ns:
+    key = recent_key(command.side, command.ord_type, command.qty_lots, command.price_ticks, command.stop_px_ticks)
+    order = intent.position.recent.get(key)
+    while order is not None and not _is_same(order, command):
+        order = order.next
+    if order is None or venue.time_unix_ns - order.at_unix_ns >= limits.duplicate_window_ns:
         return None
     return denied(Reason.DUPLICATE_ORDER, "", intent.numbers("duplicate_order", RiskUnit.COUNT, 1, 1, 2))
 
 
-def _key(command: NewOrder) -> tuple[int, int, int, int, int]:
-    return command.side, command.ord_type, command.qty_lots, command.price_ticks, command.stop_px_ticks
+def _is_same(order: Recent, command: NewOrder) -> bool:
+    return (
+        order.price_ticks == command.price_ticks
+        and order.qty_lots == command.qty_lots
+        and order.side == command.side
+        and order.ord_type == command.ord_type
+        and order.stop_px_ticks == command.stop_px_ticks
+    )
 
 
 def _repeated_execution(intent: Intent) -> Refusal | None:
@@ -278,21 +313,12 @@ def _daily_loss(intent: Intent, limits: Limits) -> Refusal | None:
     """`daily_loss`: what was lost since the last close of day, realised and unrealised, fees included."""
     if not limits.daily_loss_micro:
         return None
-    loss = daily_loss_micro(intent.account, intent.position)
+    cash = intent.position.cash
+    loss = cash.day_result_micro - cash.result_micro()
     if loss <= limits.daily_loss_micro:
         return None
     numbers = intent.numbers("daily_loss", RiskUnit.MONEY_MICRO, limits.daily_loss_micro, loss, loss)
     return denied(Reason.DAILY_LOSS_LIMIT, "", numbers)
-
-
-def daily_loss_micro(account: Account, of: Position) -> int:
-    """The account's loss since the last close of day in the currency of a position; negative for a profit."""
-    cash = of.cash
-    loss = cash.fees_micro - cash.day_fees_micro
-    for position in account.positions.values():
-        if position.cash is cash:
-            loss += position.day_pnl_micro - position.realized_pnl_micro - position.unrealized_micro()
-    return loss
 
 
 def _open_notional(intent: Intent, limits: Limits) -> Refusal | None:
@@ -330,8 +356,7 @@ def _gross_position(intent: Intent, limits: Limits) -> Refusal | None:
     adding_lots = intent.open_lots - intent.position.reducible_lots(intent.is_buy)
     if adding_lots <= 0:
         return None
-    cash = intent.position.cash
-    current = sum([p.size_micro() for p in intent.account.positions.values() if p.cash is cash])
+    current = intent.position.cash.gross_micro
     projected = current + intent.value_micro * adding_lots // intent.open_lots
     if projected <= limits.gross_position_micro:
         return None

@@ -31,6 +31,7 @@ def settle(venue: Venue, order: Order, lots: int, price_ticks: int, liquidity: i
         position.trade(-lots, price_ticks)
         if position.base is not None:
             position.base.cash_micro -= lots * order.listing.base_micro_per_lot
+    account.sort_in(position)
     fees = account.fees
     if fees is None:
         return 0

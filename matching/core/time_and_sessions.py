@@ -58,9 +58,7 @@ def close_day(venue: Venue, command: CloseDay) -> None:
     venue.last_closed_day = command.trading_day
     for account in venue.accounts.values():
         for cash in account.cash.values():
-            cash.day_fees_micro = cash.fees_micro
-        for position in account.positions.values():
-            position.day_pnl_micro = position.realized_pnl_micro + position.unrealized_micro()
+            cash.day_result_micro = cash.result_micro()
         over = [name for name, known in account.lists.items() if not any(leg.is_open for leg in known.legs.values())]
         for name in over:
             for leg in account.lists.pop(name).legs.values():

@@ -145,9 +145,9 @@ def work(venue: Venue, order: Order) -> None:
 
 def work_line(venue: Venue) -> None:
     """Gives everyone in the line its turn, and whom their trades trigger; then looks at bid and ask."""
-    while True:
+    while venue.line or venue.touch_watched:
         while venue.line:
-            order = venue.line.popleft()
+            order = venue.line.pop(0)
             if order.stage == Stage.IN_LINE:
                 _activate(venue, order)
         for symbol in sorted(venue.touch_watched):

@@ -58,6 +58,8 @@ class Listing:
         self.touch_watch = Watch()
         self.mark_watch = Watch()
         self.arrivals = 0
+        self.holders: list[Position] = []
+        """What accounts have in it."""
 
     def collar_ticks(self, is_buy: bool) -> int:
         """The worst price of a market order in that direction; 0 when there is nothing to trade with."""
@@ -114,7 +116,7 @@ class Venue:
         """When the next expiry or timer is due; 0 for never. May be early, is never late."""
         self.last_closed_day = 0
         self.touch_watched: dict[str, Listing] = {}
-        self.line: deque[Order] = deque()
+        self.line: list[Order] = []
         """Orders that come to their turn in the running command."""
         self.newly_throttled: list[Position] = []
         self.events: list[Event] = []
