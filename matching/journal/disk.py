@@ -151,9 +151,19 @@ def full_is_named(path: Path) -> Iterator[None]:
 
 
 def make_folder(disk: Disk, folder: Path) -> None:
-    """Makes a folder with all above it, durably; it may exist."""
-    if not disk.exists(folder):
-        make_folder(disk, folder.parent)
+    """Makes a folder with all above it, durably.
+
+    What is there already may have been made by a process that ended before
+    its barrier, so its name is made durable, too; but a folder that others
+    have made may not allow that.
+    """
+    if folder == folder.parent:
+        return
+    make_folder(disk, folder.parent)
+    if disk.exists(folder):
+        with suppress(OSError):
+            disk.fsync_folder(folder.parent)
+    else:
         disk.mkdir(folder)
         disk.fsync_folder(folder.parent)
 

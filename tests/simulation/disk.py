@@ -16,6 +16,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path, PurePath
 from random import Random
@@ -107,6 +108,8 @@ class SimulatedDisk:
         """A write takes no more than that at once."""
         self.before: Callable[[str, str], None] = lambda call, name: None
         """Hears of every change and barrier before it happens, with the file's name; what it raises, the call does."""
+        self.ignored: tuple[str, str] | None = None
+        """A barrier that does nothing: the call, and a pattern of names; shared with all copies."""
         self._open: dict[int, File] = {}
         self._locked: dict[int, File] = {}
         self._next_fd = 3
@@ -118,6 +121,11 @@ class SimulatedDisk:
     def after_kill(self) -> "SimulatedDisk":
         """The disk when another process opens it, the machine having never stopped."""
         return self._copied(None)
+
+    def kill(self) -> None:
+        """The process ends: what it has open is closed, and its locks are free."""
+        self._open.clear()
+        self._locked.clear()
 
     def exists(self, path: Path) -> bool:
         """See `Disk`; likewise below."""
@@ -190,6 +198,8 @@ class SimulatedDisk:
 
     def fsync_folder(self, folder: Path) -> None:
         self.before("fsync_folder", folder.name)
+        if self._is_ignored("fsync_folder", folder.name):
+            return
         found = self._folder(folder)
         found.durable = dict(found.seen)
         found.unsynced.clear()
@@ -236,8 +246,14 @@ class SimulatedDisk:
         except OSError:
             file.unsynced.clear()
             raise
-        file.durable = file.seen
+        if self._is_ignored(call, file.name):
+            return
+        for write in file.unsynced:
+            file.durable = b"" if write is None else _written(file.durable, *write)
         file.unsynced.clear()
+
+    def _is_ignored(self, call: str, name: str) -> bool:
+        return self.ignored is not None and call == self.ignored[0] and fnmatchcase(name, self.ignored[1])
 
     def _take_room(self, more: int) -> None:
         if self.room_bytes is not None:
@@ -266,6 +282,7 @@ class SimulatedDisk:
         root = _Copier(tear).copied(self.root)
         assert isinstance(root, Folder)
         copy.root = root
+        copy.ignored = self.ignored
         return copy
 
 
