@@ -134,6 +134,7 @@ class Sequencer:
 
         Raises:
             OSError: the journal cannot be written.
+            StorageFullError: it was told to stop, and there is no room for what is in line.
         """
         try:
             while True:
@@ -264,6 +265,8 @@ class Sequencer:
             except StorageFullError as error:
                 # Nothing of the batch was acknowledged; it waits, and everything behind it.
                 log.error("no room for a batch", first_seq=batch.first_seq, error=str(error))
+                if self._stopping:
+                    raise
                 await asyncio.sleep(STORAGE_RETRY_S)
         self._barrier_s = time.perf_counter() - began
 

@@ -10,11 +10,14 @@ allows.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import os
 import signal
 import threading
+import warnings
 from contextlib import suppress
+from typing import NoReturn
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -25,6 +28,8 @@ from matching.snapshots.interface import Snapshots
 from matching.state import dump
 from runtime.logs import get_logger
 
+TELLING_FD = 3
+"""The child's only descriptor besides the standard ones."""
 FDS_MAX = 2**16
 log = get_logger(__name__)
 snapshots_total = Counter("ordergate_matching_snapshots_total", "Snapshots made, by result.", ["result"])
@@ -55,7 +60,6 @@ class Snapshotter:
         self._snapshots = snapshots
         self._interval_events = interval_events
         self._keep_events = keep_events
-        self._newest_seq = snapshot_seq
         self._due_seq = snapshot_seq + interval_events
         self._watching: asyncio.Task[None] | None = None
         snapshot_seq_gauge.set(snapshot_seq)
@@ -66,51 +70,87 @@ class Snapshotter:
             self.take(engine)
 
     def take(self, engine: Engine) -> None:
-        """Begins a snapshot of the state as it is now."""
+        """Begins a snapshot of the state as it is now; when that is impossible, a later one may succeed."""
         self._due_seq = engine.seq + self._interval_events
-        with fork_seconds.time():
-            child = os.fork()
-        if child == 0:
-            _write_and_end(self._snapshots, engine, self._journal.epoch)
-        self._watching = asyncio.get_running_loop().create_task(self._watch(child, engine.seq))
+        try:
+            child, told = self._fork(engine)
+        except OSError as error:
+            snapshots_total.labels("failed").inc()
+            log.error("snapshot failed", seq=engine.seq, error=str(error))
+            return
+        self._watching = asyncio.get_running_loop().create_task(self._watch(child, told, engine.seq))
 
     async def finish(self) -> None:
-        """Waits for the snapshot that is in the making."""
+        """Waits for the snapshot that is in the making, and for what follows from it."""
         if self._watching is not None:
             await self._watching
 
-    async def _watch(self, child: int, seq: int) -> None:
-        _, status = await asyncio.to_thread(os.waitpid, child, 0)
-        self._watching = None
-        if status:
-            snapshots_total.labels("failed").inc()
-            log.error("snapshot failed", seq=seq, status=os.waitstatus_to_exitcode(status))
+    def _fork(self, engine: Engine) -> tuple[int, int]:
+        """The child's id, and where it will tell which older snapshot is kept."""
+        parent = os.getpid()
+        told, telling = os.pipe()
+        try:
+            with fork_seconds.time(), warnings.catch_warnings():
+                # Python 3.12 warns of forks beside threads; the child depends on none of them.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
+        except OSError:
+            os.close(told)
+            raise
+        finally:
+            if os.getpid() == parent:
+                os.close(telling)
+        if child == 0:
+            _write_and_end(self._snapshots, engine, self._journal.epoch, parent, telling)
+        return child, told
+
+    async def _watch(self, child: int, told: int, seq: int) -> None:
+        try:
+            status, kept_seq = await asyncio.to_thread(_end_of, child, told)
+            if status:
+                snapshots_total.labels("failed").inc()
+                log.error("snapshot failed", seq=seq, status=status)
+                return
+            snapshots_total.labels("made").inc()
+            snapshot_seq_gauge.set(seq)
+            log.info("snapshot", seq=seq, kept_seq=kept_seq)
+            await self._drop_before(min(kept_seq, self._journal.last_seq - self._keep_events) + 1)
+        finally:
+            self._watching = None
+
+    async def _drop_before(self, seq: int) -> None:
+        if seq <= self._journal.first_seq:
             return
-        older_seq, self._newest_seq = self._newest_seq, seq
-        snapshots_total.labels("made").inc()
-        snapshot_seq_gauge.set(seq)
-        log.info("snapshot", seq=seq)
-        before_seq = min(older_seq, self._journal.last_seq - self._keep_events) + 1
-        if before_seq > self._journal.first_seq:
-            try:
-                await asyncio.to_thread(self._journal.drop_before, before_seq)
-            except OSError as error:
-                log.error("old segments could not be removed", error=str(error))
+        try:
+            await asyncio.to_thread(self._journal.drop_before, seq)
+        except OSError as error:
+            log.error("old segments could not be removed", error=str(error))
 
 
-def _write_and_end(snapshots: Snapshots, engine: Engine, epoch: int) -> None:
-    """The child's whole life. It never returns, and touches nothing of gRPC or the event loop."""
+def _end_of(child: int, told: int) -> tuple[int, int]:
+    """How the child ended, negative for a signal, and the seq of the older snapshot that is kept."""
+    with open(told, "rb") as pipe:
+        kept_seq = int.from_bytes(pipe.read(), "little")
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), kept_seq
+
+
+def _write_and_end(snapshots: Snapshots, engine: Engine, epoch: int, parent: int, telling: int) -> NoReturn:
+    """The child's whole life. It touches nothing of gRPC or the event loop."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        _end_with_parent(os.getppid())
+        gc.disable()
+        _end_with(parent)
         # The lock of the journal must not outlive the parent in here.
-        os.closerange(3, FDS_MAX)
+        os.dup2(telling, TELLING_FD)
+        os.closerange(TELLING_FD + 1, FDS_MAX)
         os.nice(10)
         content = dump(engine)
-        snapshots.publish(Snapshot(engine.seq, epoch, hashlib.sha256(content).hexdigest(), content))
+        kept_seq = snapshots.publish(Snapshot(engine.seq, epoch, hashlib.sha256(content).hexdigest(), content))
+        os.write(TELLING_FD, kept_seq.to_bytes(8, "little"))
         code = 0
     except BaseException as error:
         with suppress(OSError):
@@ -119,7 +159,7 @@ def _write_and_end(snapshots: Snapshots, engine: Engine, epoch: int) -> None:
         os._exit(code)
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with(parent: int) -> None:
     """Ends this process as soon as its parent is gone: another writer may then be at work."""
 
     def watch() -> None:

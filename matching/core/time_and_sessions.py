@@ -51,9 +51,11 @@ def close_day(venue: Venue, command: CloseDay) -> None:
         for order in account.open_orders()
         if order.terms.time_in_force == TimeInForce.DAY
     ]
+    expired = 0
     for order in sorted(expiring, key=_id_of):
         if order.is_open:
             lifecycle.expire(venue, order)
+            expired += 1
     work_line(venue)
     venue.last_closed_day = command.trading_day
     for account in venue.accounts.values():
@@ -63,7 +65,7 @@ def close_day(venue: Venue, command: CloseDay) -> None:
         for name in over:
             for leg in account.lists.pop(name).legs.values():
                 leg.order_list = None
-    venue.say("day_closed", {"trading_day": command.trading_day, "expired_orders": len(expiring)})
+    venue.say("day_closed", {"trading_day": command.trading_day, "expired_orders": expired})
 
 
 def open_session(venue: Venue, command: OpenSession) -> None:

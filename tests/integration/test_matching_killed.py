@@ -149,10 +149,11 @@ def check_journal(told: list[events.Event], ledger: Ledger) -> None:
 def check_conservation(engine: Engine) -> None:
     """Invariant I5: what was paid was received, what was bought was sold, and no book is crossed."""
     venue = engine.venue
-    owned = sum(account.cash["USD"].cash_micro for account in venue.accounts.values())
-    assert owned == venue.money_micro["USD"]
+    for currency, deposited_micro in venue.money_micro.items():
+        owned = [account.cash[currency].cash_micro for account in venue.accounts.values() if currency in account.cash]
+        assert sum(owned) + venue.fees_micro.get(currency, 0) == deposited_micro
     for symbol, listing in venue.listings.items():
-        lots = sum(account.position_in(symbol).qty_lots for account in venue.accounts.values())
+        lots = sum(account.position_in(listing).qty_lots for account in venue.accounts.values())
         assert lots == listing.lots
         bid, ask = listing.book.bids.best_ticks(), listing.book.asks.best_ticks()
         assert not bid or not ask or bid < ask

@@ -204,8 +204,11 @@ async def test_queries_tell_orders_and_money(settings: Settings, stub: Stub) -> 
     assert [events.Event.FromString(one.last_event).order.cl_ord_id for one in rest.orders] == ["A1"]
     assert not rest.more
     demo = await stub.GetAccount(wire.GetAccountRequest(account="DEMO"))
+    usd = next(cash for cash in demo.cash if cash.currency == "USD")
     spent, held = 4 * 20_000 * 10_000, (6 * 20_000 + 100 + 101 + 102) * 10_000
-    assert (demo.cash[0].cash_micro, demo.cash[0].held_micro) == (10**13 - spent, held)
+    # The standard schedule: the maker has paid 50 millionths; held are 150, rounded up, and a millionth a lot.
+    fee, held_fees = 40_000, (180_000 + 6) + (150 + 1) + (152 + 1) + (153 + 1)
+    assert (usd.cash_micro, usd.fees_micro, usd.held_micro) == (10**13 - spent - fee, fee, held + held_fees)
     aapl = next(position for position in demo.positions if position.symbol == "AAPL")
     assert (aapl.qty_lots, aapl.cost_ticks_lots, demo.open_orders) == (10_004, 10_000 * 19_000 + 4 * 20_000, 4)
     assert not (await stub.GetAccount(wire.GetAccountRequest(account="NOBODY"))).found

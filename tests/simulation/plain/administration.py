@@ -6,7 +6,7 @@ from typing import Any
 from ordergate.types.v1 import types_pb2 as types
 
 from matching.core import commands as c
-from tests.simulation.plain import keys, lists, money, triggers
+from tests.simulation.plain import keys, lists, money
 from tests.simulation.plain.batches import refuse_command
 from tests.simulation.plain.orders import account_unknown, wrong_symbol
 from tests.simulation.plain.risk import no
@@ -75,8 +75,8 @@ def adjust_cash(v: Venue, body: c.AdjustCash) -> None:
     """Cash comes or goes; what is held or needed as margin stays."""
 
     def checks() -> Checks:
-        yield account_unknown(v, body.account)
         yield from once(v, body)
+        yield account_unknown(v, body.account)
         yield missing(body, "currency")
         if body.amount_micro < 0 and money.free_cash(v, body.account, body.currency) + body.amount_micro < 0:
             yield no(types.REASON_BUYING_POWER, field="amount")
@@ -95,9 +95,11 @@ def adjust_position(v: Venue, body: c.AdjustPosition) -> None:
     """Lots are booked in at a price, or out at their average cost."""
 
     def checks() -> Checks:
-        yield account_unknown(v, body.account)
         yield from once(v, body)
+        yield account_unknown(v, body.account)
         yield wrong_listing(v, body.symbol)
+        if v.listings[body.symbol].is_fx:
+            yield no(types.REASON_NOT_SUPPORTED, field="symbol")
         yield from _wrong_lots(v, body)
 
     if carried_out(v, body, checks):
@@ -132,8 +134,7 @@ def wrong_listing(v: Venue, symbol: str) -> Said | None:
 
 def _masked(body: Any, names: Sequence[str], values: Any) -> Checks:
     """A mask names at least one field, and only fields that may change, with values in their ranges."""
-    yield missing(body, "update_mask")
-    if not set(body.update_mask) <= set(names):
+    if not body.update_mask or not set(body.update_mask) <= set(names):
         yield no(INVALID, field="update_mask")
     for name in names:
         value = getattr(values, name)
@@ -147,8 +148,8 @@ def configure_account(v: Venue, body: c.ConfigureAccount) -> None:
     names = ("short_sale_permitted", "short_margin_bps", "self_trade_group", "fee_schedule")
 
     def checks() -> Checks:
-        yield account_unknown(v, body.account)
         yield from once(v, body)
+        yield account_unknown(v, body.account)
         yield from _masked(body, names, body)
         if "fee_schedule" in body.update_mask and body.fee_schedule and body.fee_schedule not in v.schedules:
             yield no(INVALID, field="fee_schedule")
@@ -189,15 +190,14 @@ def delist_instrument(v: Venue, body: c.DelistInstrument) -> None:
         said = v.record("instrument_delisted", **given(body), canceled_orders=len(chosen))
         remember(v, body, said)
         lists.cancel_all(v, chosen, types.CAUSE_OPERATOR, types.REASON_DELISTED)
-        triggers.finish(v)
 
 
 def set_fee_schedule(v: Venue, body: c.SetFeeSchedule) -> None:
     """Defines what fills cost."""
 
     def checks() -> Checks:
-        yield missing(body, "fee_schedule")
         yield from once(v, body)
+        yield missing(body, "fee_schedule")
         for name in ("maker_ppm", "taker_ppm"):
             if abs(getattr(body, name)) > PPM_MAX:
                 yield no(INVALID, field=name)
@@ -213,8 +213,8 @@ def set_limits(v: Venue, body: c.SetLimits) -> None:
     """Changes the limits of a scope."""
 
     def checks() -> Checks:
-        yield account_unknown(v, body.account) if body.account else None
         yield from once(v, body)
+        yield account_unknown(v, body.account) if body.account else None
         yield wrong_listing(v, body.symbol) if body.symbol else None
         yield from _masked(body, names_of(body.limits), body.limits)
 

@@ -10,7 +10,7 @@ from tests.simulation.plain import keys, lists, orders, risk, triggers
 from tests.simulation.plain.risk import no
 from tests.simulation.plain.state import Order, Said, Venue
 
-MASS_CANCEL, QUOTE = types.REQUEST_KIND_MASS_CANCEL, types.REQUEST_KIND_QUOTE
+QUOTE = types.REQUEST_KIND_QUOTE
 
 
 def refuse_command(v: Venue, body: Any, refusal: Said, key: str) -> Said:
@@ -20,16 +20,20 @@ def refuse_command(v: Venue, body: Any, refusal: Said, key: str) -> Said:
     return v.record("command_refused", account=account, reason=refusal["reason"], field=field, request_id=key)
 
 
-def _is_refused(v: Venue, body: Any, key: str) -> bool:
-    refusal = orders.account_unknown(v, body.account) or orders.conflict(v, body, key)
-    if refusal is not None:
-        refuse_command(v, body, refusal, key)
-    return refusal is not None
+def _is_refused(v: Venue, body: Any, key: str, request: int) -> bool:
+    unknown = orders.account_unknown(v, body.account)
+    if unknown is not None:
+        refuse_command(v, body, unknown, key)
+        return True
+    clash = orders.conflict(v, body, key)
+    if clash is not None:
+        orders.refuse_about(v, body.account, key, request, clash)
+    return clash is not None
 
 
 def mass_cancel(v: Venue, body: c.MassCancel) -> None:
     """Cancels the open orders of an account that match all that is given."""
-    if _is_refused(v, body, body.cl_ord_id):
+    if _is_refused(v, body, body.cl_ord_id, types.REQUEST_KIND_MASS_CANCEL):
         return
     sides: tuple[int, ...] = (body.side,)
     if body.side == types.SIDE_SELL:
@@ -47,23 +51,25 @@ def mass_cancel(v: Venue, body: c.MassCancel) -> None:
     said = v.record("orders_mass_canceled", **terms, canceled_orders=len(chosen))
     if body.cl_ord_id:
         keys.remember(v, v.accounts[body.account], body.cl_ord_id, body, said)
-    lists.cancel_all(v, chosen, types.CAUSE_CLIENT, request=MASS_CANCEL)
-    triggers.finish(v)
+    lists.cancel_all(v, chosen, types.CAUSE_CLIENT)
 
 
 def mass_quote(v: Venue, body: c.MassQuote) -> None:
     """Replaces the standing quotes of an account, entry by entry."""
-    if _is_refused(v, body, body.quote_id):
+    if _is_refused(v, body, body.quote_id, QUOTE):
         return
     for name in ("quote_id", "entries"):
         if not getattr(body, name):
-            refuse_command(v, body, no(types.REASON_FIELD_MISSING, field=name), body.quote_id)
+            said = refuse_command(v, body, no(types.REASON_FIELD_MISSING, field=name), body.quote_id)
+            if body.quote_id:
+                keys.remember(v, v.accounts[body.account], body.quote_id, body, said)
             return
     told = {"account": body.account, "quote_id": body.quote_id, "entries": len(body.entries)}
     said = v.record("mass_quote_accepted", **told)
     keys.remember(v, v.accounts[body.account], body.quote_id, body, said)
     for entry in body.entries:
         _quote(v, body, entry)
+        triggers.finish(v)
 
 
 def _quote(v: Venue, body: c.MassQuote, entry: c.QuoteEntry) -> None:
@@ -78,7 +84,7 @@ def _quote(v: Venue, body: c.MassQuote, entry: c.QuoteEntry) -> None:
         (types.SIDE_SELL, entry.ask_px_ticks, entry.ask_qty_lots),
     )
     wanted = [side for side in sides if not _stands(v, body, entry.symbol, *side)]
-    triggers.finish(v)
+    triggers.empty_line(v)
     for side, price, qty in wanted:
         if price:
             terms = c.NewOrder(body.account, body.quote_id, entry.symbol, side, qty_lots=qty, price_ticks=price)
@@ -117,6 +123,7 @@ def new_order_list(v: Venue, body: c.NewOrderList) -> None:
         is_other = body.account not in v.accounts or orders.conflict(v, order, order.cl_ord_id) is not None
         if denied is None or is_other:
             orders.new_order(v, order)
+            triggers.finish(v)
         else:
             orders.refuse(v, order, orders.SUBMIT, dict(denied))
 

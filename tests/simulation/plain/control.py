@@ -7,7 +7,7 @@ from tests.simulation.plain import auction, lists, money, triggers
 from tests.simulation.plain.administration import Checks, carried_out, missing, once, remember
 from tests.simulation.plain.orders import account_unknown, wrong_symbol
 from tests.simulation.plain.risk import no
-from tests.simulation.plain.state import Order, Venue, given
+from tests.simulation.plain.state import Client, Order, Venue, given
 
 CLOSED, PRE_OPEN = types.TRADING_SESSION_CLOSED, types.TRADING_SESSION_PRE_OPEN
 OPENING, CONTINUOUS = types.TRADING_SESSION_OPENING_AUCTION, types.TRADING_SESSION_CONTINUOUS
@@ -42,7 +42,6 @@ def set_trading_session(v: Venue, body: c.SetTradingSession) -> None:
         triggers.prints(v, body.symbol, prices)
         triggers.look(v, body.symbol, triggers.BID_ASK)
         triggers.look(v, body.symbol, triggers.MARK)
-    triggers.finish(v)
 
 
 def set_reference_price(v: Venue, body: c.SetReferencePrice) -> None:
@@ -59,7 +58,6 @@ def set_reference_price(v: Venue, body: c.SetReferencePrice) -> None:
         listing.band_center = body.price_ticks
         v.record("reference_price_set", **given(body))
         triggers.look(v, body.symbol, triggers.MARK)
-        triggers.finish(v)
 
 
 def in_scope(order: Order, scope: int, target: str) -> bool:
@@ -72,7 +70,7 @@ def _wrong_scope(body: c.EngageKillSwitch | c.ReleaseKillSwitch) -> Checks:
     if body.scope not in (FIRM, ACCOUNT, SYMBOL, SESSION):
         yield no(INVALID, field="scope")
     if body.scope == FIRM and body.target:
-        yield no(CONFLICT, field="target")
+        yield no(INVALID, field="target")
     if body.scope != FIRM:
         yield missing(body, "target")
 
@@ -92,7 +90,6 @@ def engage_kill_switch(v: Venue, body: c.EngageKillSwitch) -> None:
         said = v.record("kill_switch_engaged", kill_switch=given(body), canceled_orders=len(chosen))
         remember(v, body, said)
         lists.cancel_all(v, chosen, types.CAUSE_KILL_SWITCH, types.REASON_KILL_SWITCH)
-        triggers.finish(v)
 
 
 def release_kill_switch(v: Venue, body: c.ReleaseKillSwitch) -> None:
@@ -103,7 +100,7 @@ def release_kill_switch(v: Venue, body: c.ReleaseKillSwitch) -> None:
         yield from _wrong_scope(body)
         yield missing(body, "approver")
         if body.approver == v.command.actor:
-            yield no(CONFLICT, field="approver")
+            yield no(INVALID, field="approver")
         if (body.scope, body.target) not in v.switches:
             yield no(INVALID, field="target")
 
@@ -116,8 +113,8 @@ def release_throttle(v: Venue, body: c.ReleaseThrottle) -> None:
     """A named person lets an account trade an instrument again."""
 
     def checks() -> Checks:
-        yield account_unknown(v, body.account)
         yield from once(v, body)
+        yield account_unknown(v, body.account)
         if not v.command.actor:
             yield no(types.REASON_FIELD_MISSING, field="actor")
         if body.symbol not in v.accounts[body.account].latched:
@@ -149,22 +146,19 @@ def close_session(v: Venue, body: c.CloseSession) -> None:
     closing = [body.session_id] if body.session_id else of_gateway
 
     def checks() -> Checks:
-        if not body.session_id and not body.gateway_id:
-            yield no(types.REASON_FIELD_MISSING, field="session_id")
         if not closing or closing[0] not in v.clients:
             yield no(INVALID, field="session_id" if body.session_id else "gateway_id")
 
     if not carried_out(v, body, checks):
         return
     for name in closing:
-        cancels = v.clients.pop(name).terms.cancel_on_disconnect
-        _end_session(v, "session_closed", name, cancels=cancels)
-    triggers.finish(v)
+        client = v.clients.pop(name)
+        _end_session(v, "session_closed", client, cancels=client.terms.cancel_on_disconnect)
 
 
-def _end_session(v: Venue, kind: str, name: str, *, cancels: bool) -> None:
-    chosen = [order for order in v.live if order.is_open and order.session_id == name and cancels]
-    v.record(kind, session_id=name, canceled_orders=len(chosen))
+def _end_session(v: Venue, kind: str, client: Client, *, cancels: bool) -> None:
+    chosen = [order for order in v.live if order.is_open and order.client is client and cancels]
+    v.record(kind, session_id=client.terms.session_id, canceled_orders=len(chosen))
     lists.cancel_all(v, chosen, types.CAUSE_DISCONNECT)
 
 
@@ -176,8 +170,7 @@ def time_tick(v: Venue, body: c.TimeTick) -> None:
     overdue = sorted((one.deadline, name) for name, one in v.clients.items() if 0 < one.deadline <= v.now)
     for _, name in overdue:
         v.clients[name].deadline = 0
-        _end_session(v, "session_timed_out", name, cancels=True)
-    triggers.finish(v)
+        _end_session(v, "session_timed_out", v.clients[name], cancels=True)
 
 
 def close_day(v: Venue, body: c.CloseDay) -> None:
@@ -193,7 +186,6 @@ def close_day(v: Venue, body: c.CloseDay) -> None:
     expiring = [order for order in v.live if order.body.time_in_force == types.TIME_IN_FORCE_DAY]
     lists.expire_all(v, expiring)
     v.record("day_closed", trading_day=body.trading_day, expired_orders=len(expiring))
-    triggers.finish(v)
     v.lists = {name: legs for name, legs in v.lists.items() if any(leg.is_open for leg in legs.values())}
     currencies = {listing.terms.currency for listing in v.listings.values()}
     for account in v.accounts.values():

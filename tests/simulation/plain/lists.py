@@ -14,7 +14,6 @@ OCO, OTO, OTOCO = (
     types.CONTINGENCY_TYPE_OTO,
     types.CONTINGENCY_TYPE_OTOCO,
 )
-LEGS_MAX: dict[int, int] = {OCO: 2, OTO: 8, OTOCO: 3}
 
 RIVALS: dict[int, tuple[int, int]] = {OCO: (1, 2), OTOCO: (2, 3)}
 
@@ -42,10 +41,6 @@ def wrong_list(v: Venue, body: c.NewOrder) -> Said | None:
     kind, list_id, leg = body.contingency_type, body.list_id, body.leg
     if not kind:
         return None
-    if not list_id:
-        return no(types.REASON_FIELD_MISSING, field="contingency.list_id")
-    if not 1 <= leg <= LEGS_MAX[kind]:
-        return no(types.REASON_FIELD_INVALID, field="contingency.leg")
     known = v.lists.get((body.account, list_id))
     if (leg == 1) != (known is None):
         reason = types.REASON_ALREADY_EXISTS if leg == 1 else types.REASON_ORDER_UNKNOWN
@@ -125,18 +120,18 @@ def _settle_parent(v: Venue, parent: Order) -> None:
                 cancel(v, leg, types.CAUSE_SYSTEM, types.REASON_CONTINGENCY)
         return
     for leg in legs:
-        if leg.qty > parent.cum:
+        if leg.qty > parent.cum and parent.status != types.ORD_STATUS_FILLED:
             leg.qty, leg.display = parent.cum, min(leg.display, parent.cum)
             v.tell(leg, types.EXEC_TYPE_RESTATED, types.CAUSE_SYSTEM, reason=types.REASON_CONTINGENCY)
     for leg in legs:
         into_line(v, leg)
 
 
-def cancel_all(v: Venue, orders: Sequence[Order], cause: int, reason: int = 0, request: int = 0) -> None:
+def cancel_all(v: Venue, orders: Sequence[Order], cause: int, reason: int = 0) -> None:
     """Many orders are cancelled in the order given; one that has fallen with another is passed over."""
     for order in orders:
         if order.is_open:
-            cancel(v, order, cause, reason, request)
+            cancel(v, order, cause, reason)
 
 
 def expire_all(v: Venue, orders: Sequence[Order]) -> None:

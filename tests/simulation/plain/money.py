@@ -35,8 +35,8 @@ def fee(v: Venue, account: str, value: int, lots: int, *, taker: bool) -> int:
 def most_fee(v: Venue, account: str, value: int, lots: int) -> int:
     """What the fills of an order could cost together."""
     maker_ppm, taker_ppm, lot_micro = rates(v, account)
-    rate = max(maker_ppm, taker_ppm)
-    return max(0, ceil_div(value * rate, 1_000_000)) + lots * lot_micro + (lots if rate else 0)
+    rate = max(maker_ppm, taker_ppm, 0)
+    return ceil_div(value * rate, 1_000_000) + lots * (lot_micro + (1 if rate else 0))
 
 
 def strike_value(listing: Listing) -> int:

@@ -30,6 +30,14 @@ def refuse(v: Venue, body: Any, request: int, refusal: Said, *, takes_key: bool 
         keys.remember(v, account, body.cl_ord_id, body, said)
 
 
+def refuse_about(v: Venue, account: str, key: str, request: int, refusal: Said) -> None:
+    """A key of an account is refused."""
+    v.accounts[account].seq += 1
+    told: Said = {"account": account, "account_seq": v.accounts[account].seq, "cl_ord_id": key}
+    told |= {"exec_type": REJECTED, "ord_status": types.ORD_STATUS_REJECTED, "cause": types.CAUSE_CLIENT}
+    v.say("order", told | v.asked(request) | refusal)
+
+
 def account_unknown(v: Venue, account: str) -> Said | None:
     """The first check of all."""
     unknown = account not in v.accounts
@@ -59,7 +67,8 @@ def wrong_symbol(v: Venue, symbol: str) -> Said | None:
 
 
 def _made_of(v: Venue, body: c.NewOrder, *, is_quote: bool) -> Order:
-    return Order(v.seq + 1, body, body.cl_ord_id, v.command.session_id, v.now, is_quote)
+    session_id = v.command.session_id
+    return Order(v.seq + 1, body, body.cl_ord_id, session_id, v.now, v.clients.get(session_id), is_quote)
 
 
 def decide(v: Venue, body: c.NewOrder) -> Said | None:
@@ -73,7 +82,7 @@ def decide(v: Venue, body: c.NewOrder) -> Said | None:
         yield lists.wrong_list(v, body)
         order = _made_of(v, body, is_quote=False)
         if not waits(body) and triggers.would_take(v, order, order.price):
-            yield no(types.REASON_WOULD_TAKE)
+            yield no(types.REASON_WOULD_TAKE, field="price")
         want = risk.Wanted(order, order.qty, order.price, order.stop_px, order.display)
         yield risk.at_entry(v, want, waits=waits(body))
 
@@ -118,7 +127,7 @@ def _accept(v: Venue, order: Order, request: int) -> None:
         triggers.look_at_once(v, order)
     else:
         triggers.work(v, order)
-    triggers.finish(v)
+    triggers.empty_line(v)
 
 
 def _turn_down(v: Venue, body: Any, order: Order, request: int, refusal: Said) -> None:
@@ -133,7 +142,7 @@ def _turn_down(v: Venue, body: Any, order: Order, request: int, refusal: Said) -
 def _order_asked_for(v: Venue, body: c.ReplaceOrder | c.CancelOrder, request: int) -> Order | None:
     refusal = account_unknown(v, body.account)
     if refusal is not None:
-        refuse(v, body, request, refusal, orig_cl_ord_id=body.orig_cl_ord_id)
+        refuse(v, body, request, refusal | {"field": ""}, orig_cl_ord_id=body.orig_cl_ord_id)
         return None
     clash = conflict(v, body, body.cl_ord_id)
     if clash is not None:
@@ -175,7 +184,6 @@ def replace_order(v: Venue, body: c.ReplaceOrder) -> None:
     if order.place is Place.AT_WORK:
         triggers.work(v, order)
     triggers.look_at_once(v, order)
-    triggers.finish(v)
 
 
 def _apply(v: Venue, order: Order, change: Change) -> None:
@@ -261,7 +269,7 @@ def _as_new(v: Venue, order: Order, change: Change) -> Iterator[Said | None]:
     """What is checked as for new orders."""
     yield shape.wrong_session(v, order.symbol, order.body.ord_type, order.body.time_in_force)
     if order.in_book and triggers.would_take(v, order, change.price):
-        yield no(types.REASON_WOULD_TAKE)
+        yield no(types.REASON_WOULD_TAKE, field="price")
     want = risk.Wanted(order, change.qty, change.price, change.stop_px, change.display, is_replace=True)
     yield risk.at_entry(v, want, waits=not order.in_book)
 
@@ -281,4 +289,3 @@ def cancel_order(v: Venue, body: c.CancelOrder) -> None:
     if body.cl_ord_id:
         keys.remember(v, account, body.cl_ord_id, body, said, order)
     lists.settle(v, order)
-    triggers.finish(v)

@@ -43,8 +43,10 @@ def no(reason: int, **more: object) -> Said:
 
 
 def denial(v: Venue, reason: int, rule: str, *numbers: int, field: str = "") -> Said:
-    """Our no: unit, limit, current, projected."""
-    unit, limit, current, projected = numbers or (0, 0, 0, 0)
+    """Our no: unit, limit, current, projected; some rules have no numbers."""
+    if not numbers:
+        return no(reason, exec_type=types.EXEC_TYPE_DENIED, field=field)
+    unit, limit, current, projected = numbers
     cut = {"limit": limit, "current": current, "projected": projected}
     risk = {"rule": rule, "unit": unit} | {name: max(-BOUND, min(BOUND, number)) for name, number in cut.items()}
     risk["limits_version"] = v.limits_version
@@ -97,7 +99,7 @@ def switched_off(v: Venue, account: str, symbol: str) -> Said | None:
 
 def _restricted(v: Venue, want: Wanted) -> Said | None:
     if limit_of(v, want.order, "restricted"):
-        return denial(v, types.REASON_RESTRICTED_INSTRUMENT, "restricted")
+        return denial(v, types.REASON_RESTRICTED_INSTRUMENT, "restricted", field="symbol")
     return None
 
 
@@ -112,14 +114,14 @@ def _message_rate(v: Venue, want: Wanted) -> Said | None:
 def _order_qty(v: Venue, want: Wanted) -> Said | None:
     most = limit_of(v, want.order, "order_qty_lots")
     if most and want.qty > most:
-        return denial(v, types.REASON_ORDER_QTY_LIMIT, "order_qty", LOTS, most, 0, want.qty)
+        return denial(v, types.REASON_ORDER_QTY_LIMIT, "order_qty", LOTS, most, 0, want.qty, field="qty")
     return None
 
 
 def _order_notional(v: Venue, want: Wanted) -> Said | None:
     most, value = limit_of(v, want.order, "order_notional_micro"), value_of(v, want, want.qty)
     if most and value > most:
-        return denial(v, types.REASON_ORDER_NOTIONAL_LIMIT, "order_notional", MONEY, most, 0, value)
+        return denial(v, types.REASON_ORDER_NOTIONAL_LIMIT, "order_notional", MONEY, most, 0, value, field="qty")
     return None
 
 
@@ -130,11 +132,11 @@ def _price_collar(v: Venue, want: Wanted) -> Said | None:
         return None
     age = limit_of(v, order, "reference_age_ns")
     if not listing.reference or (age and v.now - listing.reference_time > age):
-        return denial(v, types.REASON_REFERENCE_STALE, "price_collar")
+        return denial(v, types.REASON_REFERENCE_STALE, "price_collar", field="price")
     furthest = above(listing.reference, bps) if order.buys else below(listing.reference, bps)
     if not reaches(want.price, furthest, buys=order.buys):
         numbers = (TICKS, furthest, listing.reference, want.price)
-        return denial(v, types.REASON_PRICE_COLLAR, "price_collar", *numbers)
+        return denial(v, types.REASON_PRICE_COLLAR, "price_collar", *numbers, field="price")
     return None
 
 
@@ -199,9 +201,9 @@ def _net_position(v: Venue, want: Wanted) -> Said | None:
     mine = money.orders_in_book(v, order.account)
     standing = sum(other.leaves for other in mine if other.symbol == order.symbol and other.buys is order.buys)
     position, sign = v.accounts[order.account].lots(order.symbol), 1 if order.buys else -1
-    current = abs(position + sign * standing)
-    projected = abs(position + sign * (standing - want.standing + want.leaves))
-    if projected > most and want.leaves > want.standing:
+    current = sign * position + standing
+    projected = current - want.standing + want.leaves
+    if projected > max(most, current):
         return denial(v, types.REASON_POSITION_LIMIT, "net_position", LOTS, most, current, projected)
     return None
 

@@ -27,6 +27,11 @@ FIELDS = {"trigger_by": "trail.trigger_by", "trail_unit": "trail.unit", "conting
 CONFLICT, MISSING, INVALID = types.REASON_FIELDS_CONFLICT, types.REASON_FIELD_MISSING, types.REASON_FIELD_INVALID
 TOO_LARGE = types.REASON_VALUE_TOO_LARGE
 TRAIL_BPS_MAX = 10_000
+LEGS_MAX: dict[int, int] = {
+    types.CONTINGENCY_TYPE_OCO: 2,
+    types.CONTINGENCY_TYPE_OTO: 8,
+    types.CONTINGENCY_TYPE_OTOCO: 3,
+}
 
 
 def wrong_shape(v: Venue, body: c.NewOrder) -> Said | None:
@@ -66,7 +71,7 @@ def _prices(body: c.NewOrder) -> Iterator[Fault]:
     yield not has_limit and body.price_ticks > 0, CONFLICT, "price"
     yield kind in (STOP, STOP_LIMIT) and not body.stop_px_ticks, MISSING, "stop_px"
     yield kind in (MARKET, LIMIT) and body.stop_px_ticks > 0, CONFLICT, "stop_px"
-    yield kind in (MARKET, LIMIT) and body.trigger_by > 0, CONFLICT, "trail.trigger_by"
+    yield kind in (MARKET, LIMIT) and body.trigger_by > 0, CONFLICT, "trail"
     yield kind == TRAILING and not (body.trail_offset and body.trail_unit), MISSING, "trail"
     yield kind != TRAILING and bool(body.trail_offset or body.trail_unit), CONFLICT, "trail"
     too_far = body.trail_unit == types.TRAIL_UNIT_BPS and body.trail_offset > TRAIL_BPS_MAX
@@ -83,12 +88,15 @@ def _times(body: c.NewOrder) -> Iterator[Fault]:
 
 def _parts(body: c.NewOrder) -> Iterator[Fault]:
     may_rest = body.ord_type in (LIMIT, STOP_LIMIT) and body.time_in_force not in (IOC, FOK)
+    legs_max = LEGS_MAX.get(body.contingency_type, 0)
     yield body.display_qty_lots > 0 and not may_rest, CONFLICT, "display_qty"
     yield body.display_qty_lots > body.qty_lots, INVALID, "display_qty"
     yield body.min_qty_lots > 0 and body.time_in_force != IOC, CONFLICT, "min_qty"
     yield body.min_qty_lots > body.qty_lots, INVALID, "min_qty"
     yield body.post_only and not may_rest, CONFLICT, "exec_inst"
     yield not body.contingency_type and bool(body.list_id or body.leg), CONFLICT, "contingency"
+    yield bool(body.contingency_type) and not body.list_id, MISSING, "contingency.list_id"
+    yield bool(body.contingency_type) and not 1 <= body.leg <= legs_max, INVALID, "contingency.leg"
 
 
 def _late(v: Venue, body: c.NewOrder) -> Iterator[Fault]:
@@ -107,10 +115,10 @@ def wrong_session(v: Venue, symbol: str, ord_type: int, time_in_force: int) -> S
     if session == types.TRADING_SESSION_CONTINUOUS:
         return None
     if session == types.TRADING_SESSION_HALTED:
-        return no(types.REASON_HALTED)
+        return no(types.REASON_HALTED, field="symbol")
     closed = types.REASON_SESSION_CLOSED
     if session == types.TRADING_SESSION_CLOSED:
-        return no(closed)
+        return no(closed, field="symbol")
     if ord_type == MARKET:
         return no(closed, field="ord_type")
     return no(closed, field="time_in_force") if time_in_force in (IOC, FOK) else None

@@ -87,6 +87,7 @@ class Order:
     cl_ord_id: str
     session_id: str
     accepted: int
+    client: "Client | None" = None
     is_quote: bool = False
     place: Place = Place.AT_WORK
     status: int = types.ORD_STATUS_NEW

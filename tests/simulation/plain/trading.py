@@ -46,7 +46,7 @@ def _leave(v: Venue, order: Order) -> None:
     if may_rest(order):
         book.enter(v, order)
         return
-    reasons: dict[int, types.Reason] = {
+    reasons: dict[int, int] = {
         types.TRADING_SESSION_CONTINUOUS: types.REASON_NO_LIQUIDITY,
         types.TRADING_SESSION_HALTED: types.REASON_HALTED,
     }
@@ -118,7 +118,7 @@ def prevent(v: Venue, resting: Order, incoming: Order, mode: int) -> None:
             lists.cancel(v, order, *cause)
         elif order.is_open:
             order.qty -= less
-            order.shown = min(order.shown, order.leaves)
+            order.display, order.shown = min(order.display, order.qty), min(order.shown, order.leaves)
             money.hold(v, order)
             v.tell(order, types.EXEC_TYPE_RESTATED, cause[0], reason=cause[1])
 

@@ -73,17 +73,21 @@ def work(v: Venue, order: Order) -> None:
     prints(v, order.symbol, trading.work(v, order))
 
 
-def finish(v: Venue) -> None:
-    """The line is emptied: each takes its turn behind those that came before; then best prices are looked at."""
-    while v.line or _looks(v):
+def empty_line(v: Venue) -> None:
+    """Each takes its turn behind those that came before."""
+    while v.line:
         order = v.line.pop(0)
         if order.is_open:
             _take_turn(v, order)
 
 
-def _looks(v: Venue) -> bool:
+def finish(v: Venue) -> None:
+    """At the end of a command best prices are looked at, until nobody is triggered any more."""
+    empty_line(v)
     look_around(v)
-    return bool(v.line)
+    while v.line:
+        empty_line(v)
+        look_around(v)
 
 
 def _take_turn(v: Venue, order: Order) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from ordergate.types.v1 import types_pb2 as types
 
 from matching.core import commands as c
-from tests.simulation.plain import administration, batches, control, keys, orders
+from tests.simulation.plain import administration, batches, control, keys, orders, triggers
 from tests.simulation.plain.state import KEYS_MAX, Said, Venue
 
 HANDLERS: dict[type, Callable[[Venue, Any], None]] = {
@@ -66,6 +66,7 @@ class PlainVenue(Venue):
             return original
         self.command_seq = self.seq + 1
         HANDLERS[type(command.body)](self, command.body)
+        triggers.finish(self)
         for latch in self.latches:
             self.record("throttle_engaged", **latch)
         self.latches = []
