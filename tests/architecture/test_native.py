@@ -13,14 +13,27 @@ HASH_SEEDS = ("0", "1", "2", "4242", "random")
 COMMANDS = 3_000
 SEED = 23
 PROGRAM = f"""
+import hashlib
 import sys
+
 from native import switch
+
 if sys.argv[1] == "interpreted":
     switch.interpret()
+
+from matching.convert import encode_events
 from matching.core import engine
-from tests.simulation.test_matching_determinism import run
+from matching.core.events import Replay
+from matching.state import state_hash
+from tests.simulation.matching_story import Story
+
+story, events = Story({SEED}, engine.Engine(keys_max=300, requests_max=60)), hashlib.sha256()
+for step in story.steps({COMMANDS}):
+    if not isinstance(step.told, Replay):
+        for data in encode_events(step.told):
+            events.update(data)
 print(engine.__file__)
-print(run({SEED}, {COMMANDS}))
+print(events.hexdigest(), state_hash(story.engine), story.engine.seq)
 """
 
 
