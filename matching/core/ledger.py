@@ -93,13 +93,10 @@ class Recent:
         self.qty_lots = qty_lots
         self.price_ticks = price_ticks
         self.stop_px_ticks = stop
+        self.key = recent_key(side, ord_type, qty_lots, price_ticks, stop)
+        """The same for equal orders, and rarely for others."""
         self.next: Recent | None = None
         """The one before it with the same `key`."""
-
-    @property
-    def key(self) -> int:
-        """The same for equal orders, and rarely for others."""
-        return recent_key(self.side, self.ord_type, self.qty_lots, self.price_ticks, self.stop_px_ticks)
 
 
 def recent_key(side: int, ord_type: int, qty_lots: int, price_ticks: int, stop_px_ticks: int) -> int:
