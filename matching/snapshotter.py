@@ -140,13 +140,13 @@ def _write_and_end(snapshots: Snapshots, engine: Engine, epoch: int, parent: int
     code = 1
     try:
         signal.set_wakeup_fd(-1)
+        # The lock of the journal must not outlive the parent in here.
+        os.dup2(telling, TELLING_FD)
+        os.closerange(TELLING_FD + 1, FDS_MAX)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         gc.disable()
         _end_with(parent)
-        # The lock of the journal must not outlive the parent in here.
-        os.dup2(telling, TELLING_FD)
-        os.closerange(TELLING_FD + 1, FDS_MAX)
         os.nice(10)
         content = dump(engine)
         kept_seq = snapshots.publish(Snapshot(engine.seq, epoch, hashlib.sha256(content).hexdigest(), content))
