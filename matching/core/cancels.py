@@ -72,7 +72,7 @@ def cancel_all(venue: Venue, orders: Iterable[Order], cause: int, reason: int) -
 def engage_kill_switch(venue: Venue, command: EngageKillSwitch) -> None:
     """Stops new orders in a scope, then cancels those that are open."""
     if not _is_known(venue, command.scope, command.target):
-        venue.refuse(Reason.FIELD_INVALID, "target", request_id=command.request_id)
+        venue.refuse(Reason.FIELD_INVALID, _unknown(command.scope), request_id=command.request_id)
         return
     if _is_engaged(venue, command.scope, command.target):
         venue.refuse(Reason.ALREADY_EXISTS, "scope", request_id=command.request_id)
@@ -91,7 +91,7 @@ def release_kill_switch(venue: Venue, command: ReleaseKillSwitch) -> None:
         reason = Reason.FIELD_INVALID if command.approver else Reason.FIELD_MISSING
         venue.refuse(reason, "approver", request_id=command.request_id)
     elif not _is_known(venue, command.scope, command.target):
-        venue.refuse(Reason.FIELD_INVALID, "target", request_id=command.request_id)
+        venue.refuse(Reason.FIELD_INVALID, _unknown(command.scope), request_id=command.request_id)
     elif not _is_engaged(venue, command.scope, command.target):
         venue.refuse(Reason.FIELD_INVALID, "scope", request_id=command.request_id)
     else:
@@ -105,6 +105,8 @@ def _matches(order: Order, command: MassCancel) -> bool:
         return False
     if command.session_id and order.session_id != command.session_id:
         return False
+    if command.side == Side.SELL_SHORT:
+        return order.is_short
     return not command.side or order.is_buy == (command.side == Side.BUY)
 
 
@@ -122,6 +124,11 @@ def _is_in_scope(order: Order, scope: int, target: str) -> bool:
     if scope == KillSwitchScope.SYMBOL:
         return order.listing.symbol == target
     return scope == KillSwitchScope.FIRM or order.session_id == target
+
+
+def _unknown(scope: int) -> str:
+    """The field at fault when a switch names nothing."""
+    return "target" if KillSwitchScope.FIRM <= scope <= KillSwitchScope.SESSION else "scope"
 
 
 def _is_known(venue: Venue, scope: int, target: str) -> bool:

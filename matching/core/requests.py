@@ -80,4 +80,6 @@ def refuse(venue: Venue, order: Order, command: ReplaceOrder | CancelOrder, refu
 
 def _terms_of(account: str, request: Request) -> NewOrder:
     """What an event about a refused request repeats of it."""
-    return request if isinstance(request, NewOrder) else NewOrder(account, side=0, ord_type=0, time_in_force=0)
+    if isinstance(request, NewOrder):
+        return request
+    return NewOrder(account, side=0, ord_type=0, time_in_force=0, self_trade_prevention=0)
