@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
-from threading import Event, get_ident
-from typing import Any
+from threading import get_ident
 
 import pytest
 from ordergate.matching.v1 import commands_pb2 as wire_commands
@@ -15,101 +14,27 @@ from ordergate.matching.v1 import events_pb2 as wire
 
 from matching import sequencer as sequencing
 from matching.core.engine import Engine
-from matching.feed import Feed
 from matching.journal.file import FileJournal
-from matching.recovery import recover, state_hash
-from matching.sequencer import Sequencer
-
-LINK = 1
-SEGMENT_BYTES = 1 << 16
-Opened = Callable[[str], bytes]
-
-
-def opened(account: str) -> bytes:
-    """The command that opens an account."""
-    return wire_commands.Command(
-        actor="test", open_account=wire_commands.OpenAccount(account=account)
-    ).SerializeToString()
-
-
-class GatedJournal(FileJournal):
-    """A journal whose barrier waits while the gate is shut."""
-
-    def __init__(self, folder: Path) -> None:
-        self.gate, self.waits = Event(), Event()
-        self.gate.set()
-        self.fails = False
-        super().__init__(folder, SEGMENT_BYTES)
-
-    def append(self, first_seq: int, last_seq: int, payload: bytes) -> None:
-        """Appends once the gate is open."""
-        self.waits.set()
-        assert self.gate.wait(30)
-        if self.fails:
-            raise OSError("the disk is gone")
-        super().append(first_seq, last_seq, payload)
-
-
-class Bench:
-    """A running sequencer on a gated journal."""
-
-    def __init__(self, journal: GatedJournal) -> None:
-        self.journal = journal
-        self.engine = Engine()
-        self.feed = Feed(journal)
-        self.sequencer = Sequencer(self.engine, journal, self.feed)
-
-    async def submit(self, *commands: bytes, first: int = 1) -> None:
-        """Puts commands in line."""
-        await self.sequencer.submit(LINK, first, commands)
-
-    async def last_seq(self) -> int:
-        """The engine's seq, asked like any query."""
-        return await self.sequencer.query(lambda engine: engine.seq)
-
-    def accounts(self) -> list[str]:
-        """The accounts that were opened, in the order of the feed."""
-        events = [wire.Event.FromString(data) for batch in self.feed.batches_after(0) for data in batch.events]
-        return [event.account_opened.account for event in events]
-
-
-@pytest.fixture(autouse=True)
-def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every barrier runs beside the loop, as on a slow disk, so that a test can hold it."""
-    monkeypatch.setattr(sequencing, "INLINE_BARRIER_S_MAX", 0)
-
-
-@asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Bench]:
-    """A sequencer that runs until the block ends, and then finishes what is in line."""
-    with GatedJournal(folder) as journal:
-        bench = Bench(journal)
-        working = asyncio.create_task(bench.sequencer.run())
-        try:
-            yield bench
-        finally:
-            journal.gate.set()
-            bench.sequencer.stop()
-            await working
+from matching.recovery import recover
+from matching.state import state_hash
+from tests.unit.matching.sequencing import (
+    LINK,
+    SEGMENT_BYTES,
+    Bench,
+    GatedJournal,
+    blocked,
+    opened,
+    running,
+    unfinished,
+)
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """A sequencer on an empty journal."""
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """A sequencer on an empty journal whose every barrier runs beside the loop, as on a slow disk."""
+    monkeypatch.setattr(sequencing, "INLINE_BARRIER_S_MAX", 0)
     async with running(tmp_path) as started:
         yield started
-
-
-async def blocked(journal: GatedJournal) -> None:
-    """Waits until the journal stands before the shut gate."""
-    assert await asyncio.to_thread(journal.waits.wait, 30)
-
-
-async def unfinished(task: Awaitable[Any]) -> bool:
-    """Whether a task is still waiting after everything else that can run has run."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-    return not asyncio.ensure_future(task).done()
 
 
 async def test_results_come_in_the_order_of_the_commands(bench: Bench) -> None:
