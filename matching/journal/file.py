@@ -22,7 +22,6 @@ from matching.journal.frames import (
     SEGMENT_HEADER_BYTES,
     Frame,
     encode_frame,
-    encode_segment_header,
 )
 from matching.journal.interface import Covered, from_the_beginning
 from matching.journal.memory import Memory
@@ -202,13 +201,13 @@ class FileJournal:
 
         The process before may have ended before its last barrier, or because
         of it; and a page that could not be written looks as if it had been. So
-        the header and the last frame are written once more.
+        the last frame is written once more. The folder comes before the new
+        epoch's line, which says that the segment is there.
         """
         fd = self._fd = self._disk.open(newest.path, os.O_RDWR)
         self._size = self._disk.size(fd)
         self._offset = newest.end
         self.last_seq = newest.last_seq
-        write_at(self._disk, fd, encode_segment_header(newest.first_seq, self._size), 0)
         for frame in newest.frames[-1:]:
             data = encode_frame(frame.first_seq, frame.last_seq, frame.epoch, frame.payload)
             write_at(self._disk, fd, data, frame.offset)

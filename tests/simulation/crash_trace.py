@@ -23,7 +23,13 @@ SEGMENT_BYTES = 4_096
 SNAPSHOT_EVERY = 24
 """Appends between two snapshots."""
 RESTART_EVERY = 230
-"""Appends between two restarts, every other of which is orderly."""
+"""Appends between two orderly restarts."""
+KILL_EVERY = 150
+"""Crash points between two at which the process is killed in earnest, on average."""
+
+
+class Killed(BaseException):
+    """The process has ended: none of its code runs any more, on this disk."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +79,32 @@ class Trace:
 
     def run(self, appends: int) -> None:
         """Goes through so many appends."""
+        while len(self.batches) < appends:
+            try:
+                self._work(appends)
+            except Killed:
+                self.disk, killed = self.disk.after_kill(), self.disk
+                self.disk.before, killed.before = killed.before, lambda call, name: None
+
+    def _work(self, appends: int) -> None:
         storage = self._open()
-        for number in range(1, appends + 1):
+        while len(self.batches) < appends:
             self._append(storage)
-            if not number % SNAPSHOT_EVERY:
+            if not len(self.batches) % SNAPSHOT_EVERY:
                 self._publish(storage)
-            if not number % RESTART_EVERY:
-                if number % (2 * RESTART_EVERY):
-                    storage.journal.close()
-                else:
-                    self.disk.kill()
+            if not len(self.batches) % RESTART_EVERY:
+                storage.journal.close()
                 storage = self._open()
         storage.journal.close()
 
     def _open(self) -> Storage:
-        storage, _ = opened(self.disk)
+        storage, found = opened(self.disk)
         assert storage.journal.epoch > self.epoch
         self.epoch = storage.journal.epoch
+        self._check_found(storage, found)
+        if self.attempted is not None and storage.journal.last_seq == self.attempted.last_seq:
+            self._has(self.attempted)
+        self.attempted = None
         return storage
 
     def _append(self, storage: Storage) -> None:
@@ -98,6 +113,9 @@ class Trace:
         batch = Appended(last_seq + 1, last_seq + self._random.randint(1, 5), self._random.randbytes(length))
         self.attempted = batch
         storage.journal.append(batch.first_seq, batch.last_seq, batch.payload)
+        self._has(batch)
+
+    def _has(self, batch: Appended) -> None:
         self.batches.append(batch)
         self.attempted = None
         # What a venue would be after these batches: here, the hash of all that happened.
@@ -171,6 +189,7 @@ def at_every_crash_point(
     """Runs a trace, with a look at every so many crash points; gives the number of looks."""
     disk = disk or SimulatedDisk()
     trace = Trace(seed, disk)
+    kills = Random(seed + 1)
     points = looks = 0
 
     def before(call: str, name: str) -> None:
@@ -183,6 +202,8 @@ def at_every_crash_point(
             except Exception as error:
                 error.add_note(f"seed {seed}, crash point {points}: before {call} of {name}")
                 raise
+        if not kills.randrange(KILL_EVERY):
+            raise Killed
 
     disk.before = before
     trace.run(appends)
