@@ -42,6 +42,8 @@ class Instrument:
     expiry_date: int = 0
     strike_nano: int = 0
     option_right: str = ""
+    trading_session: int = 0
+    """The one it begins in; 0 for continuous trading. What it is in now, market data knows."""
 
     @classmethod
     def from_proto(cls, terms: commands.ListInstrument) -> "Instrument":
@@ -58,6 +60,7 @@ class Instrument:
             expiry_date=terms.expiry_date,
             strike_nano=terms.strike_nano,
             option_right=terms.option_right,
+            trading_session=terms.trading_session,
         )
 
     def to_proto(self) -> commands.ListInstrument:
@@ -74,6 +77,7 @@ class Instrument:
             expiry_date=self.expiry_date,
             strike_nano=self.strike_nano,
             option_right=self.option_right,
+            trading_session=cast(types.TradingSession.ValueType, self.trading_session),
         )
 
     @cached_property

@@ -14,7 +14,7 @@ from gateway.convert import report
 from gateway.encoding import Envelope, execution_report, report_frame
 from gateway.events import Event
 from matching.convert import decode_command, encode_event
-from matching.core import events, words
+from matching.core import commands, events
 from matching.encoding import journal_entry
 from runtime.instruments import Instruments
 from runtime.layout import varint
@@ -26,46 +26,81 @@ KEYS = st.from_regex(r"[A-Za-z0-9_.:-]{1,36}", fullmatch=True)
 NANOS = st.integers(1, 2**62)
 
 
+EXTRAS: dict[str, st.SearchStrategy[Any]] = {
+    "stop_px_ticks": LOTS,
+    "trail_offset": LOTS,
+    "trail_unit": st.integers(0, 2),
+    "trigger_by": st.integers(0, 3),
+    "display_qty_lots": LOTS,
+    "min_qty_lots": LOTS,
+    "expire_unix_ns": NANOS,
+    "post_only": st.booleans(),
+    "reduce_only": st.booleans(),
+    "contingency_type": st.integers(0, 3),
+    "list_id": KEYS,
+    "leg": st.integers(0, 8),
+    "client_unix_ns": NANOS,
+}
+TERMS = ("account", "symbol", "side", "ord_type", "time_in_force", "self_trade_prevention")
+LABELS = ("decision_maker", "strategy_id")
+STATE = ("order_id", "qty_lots", "price_ticks", "cum_qty_lots", "leaves_qty_lots", "cum_value_ticks_lots")
+MOVING = ("stop_px_ticks", "display_qty_lots", "shown_qty_lots")
+FILL = ("trade_id", "last_px_ticks", "last_qty_lots", "liquidity", "contra_order_id", "fee_micro")
+
+
+def enum(kind: Any) -> st.SearchStrategy[int]:
+    """Any given value of an enum of the contract."""
+    return st.sampled_from([number for number in kind.values() if number])
+
+
 @st.composite
 def order_events(draw: Any) -> events.OrderEvent:
     """Any event of an accepted order."""
-    terms = events.OrderTerms(
+    extras = draw(st.one_of(st.just({}), st.fixed_dictionaries({}, optional=EXTRAS)))
+    terms = commands.NewOrder(
         draw(TEXTS),
+        "",
         draw(st.sampled_from(["AMZN", "BTCUSD", "NONE"])),
-        draw(st.sampled_from(words.Side)),
-        draw(st.sampled_from(words.OrdType)),
-        draw(st.sampled_from(words.TimeInForce)),
-        draw(st.sampled_from(words.SelfTradePrevention)),
+        draw(enum(types.Side)),
+        draw(enum(types.OrdType)),
+        draw(enum(types.TimeInForce)),
+        0,
+        0,
+        draw(enum(types.SelfTradePrevention)),
         draw(TEXTS),
         draw(TEXTS),
+        **extras,
     )
-    return events.OrderEvent(
+    event = events.OrderEvent(
         draw(SEQS),
         draw(SEQS),
         draw(NANOS),
+        draw(TEXTS),
         terms,
         draw(SEQS),
         draw(KEYS),
-        draw(st.sampled_from(words.ExecType)),
-        draw(st.sampled_from(words.OrdStatus)),
-        draw(st.sampled_from(words.Cause)),
-        draw(st.sampled_from(words.RequestKind)),
-        order_id=draw(SEQS),
-        qty_lots=draw(LOTS),
-        price_ticks=draw(LOTS),
-        cum_qty_lots=draw(LOTS),
-        leaves_qty_lots=draw(LOTS),
-        cum_value_ticks_lots=draw(LOTS),
-        received_unix_ns=draw(NANOS),
-        actor=draw(TEXTS),
-        orig_cl_ord_id=draw(st.one_of(st.just(""), KEYS)),
-        reason=draw(st.one_of(st.just(words.Reason.NONE), st.sampled_from(words.Reason))),
-        trade_id=draw(SEQS),
-        last_px_ticks=draw(LOTS),
-        last_qty_lots=draw(st.one_of(st.just(0), LOTS)),
-        liquidity=draw(st.sampled_from(words.Liquidity)),
-        contra_order_id=draw(SEQS),
+        draw(enum(types.ExecType)),
+        draw(enum(types.OrdStatus)),
+        draw(enum(types.Cause)),
+        draw(st.sampled_from(types.RequestKind.values())),
     )
+    for name in STATE:
+        setattr(event, name, draw(SEQS if name == "order_id" else LOTS))
+    if not terms.is_plain:
+        for name in MOVING:
+            setattr(event, name, draw(LOTS))
+    if event.request:
+        event.received_unix_ns, event.session_id = draw(NANOS), draw(TEXTS)
+    if draw(st.booleans()):
+        event.trade_id, event.contra_order_id = draw(SEQS), draw(SEQS)
+        event.last_px_ticks, event.last_qty_lots = draw(SEQS), draw(SEQS)
+        event.liquidity = draw(enum(types.Liquidity))
+        event.fee_micro = draw(st.one_of(st.just(0), st.integers(-(2**62), 2**62)))
+    if draw(st.booleans()):
+        event.orig_cl_ord_id = draw(st.one_of(st.just(""), KEYS))
+        event.reason = draw(st.sampled_from(types.Reason.values()))
+        event.field = draw(st.sampled_from(["", "qty"])) if event.reason else ""
+    return event
 
 
 def instruments() -> Instruments:
@@ -95,14 +130,23 @@ def test_an_event_reads_back_as_it_was(event: events.OrderEvent, last: bool) -> 
     order, terms = read.order, event.terms
     assert (read.seq, read.command_seq, read.time_unix_ns) == (event.seq, event.command_seq, event.time_unix_ns)
     assert read.last_of_command is last
-    for name in events.OrderTerms.__struct_fields__:
+    never = [name for name in EXTRAS if name not in MOVING]
+    for name in (*TERMS, *LABELS, *never):
         assert getattr(order, name) == getattr(terms, name), name
-    asked = {"received_unix_ns", "actor"} if not event.request else set()
-    traded = {"trade_id", "last_px_ticks", "liquidity", "contra_order_id"} if not event.last_qty_lots else set()
-    skipped = {"seq", "command_seq", "time_unix_ns", "terms", "risk"} | asked | traded
-    for name in events.OrderEvent.__struct_fields__:
-        if name not in skipped:
-            assert getattr(order, name) == getattr(event, name), name
+    own = (
+        "account_seq",
+        "cl_ord_id",
+        "orig_cl_ord_id",
+        "exec_type",
+        "ord_status",
+        "cause",
+        "request",
+        "reason",
+        "field",
+    )
+    for name in (*own, *STATE, *MOVING, *FILL, "received_unix_ns", "session_id"):
+        assert getattr(order, name) == getattr(event, name), name
+    assert order.actor == (event.actor if event.request else "")
 
 
 @given(st.binary(max_size=20_000), NANOS, st.lists(st.binary(max_size=300), min_size=1, max_size=5))
@@ -134,7 +178,9 @@ def test_an_event_read_in_place_is_the_parsed_one(event: events.OrderEvent, last
     assert (seen.seq, seen.last_of_command) == (read.seq, read.last_of_command)
     assert (seen.account, seen.symbol) == (read.order.account, read.order.symbol)
     short = max(len(text.encode()) for text in (event.terms.account, event.terms.symbol)) < 128
-    assert (seen.state is not None) == (short and not event.reason and not event.orig_cl_ord_id)
+    extras = any(getattr(read.order, name) for name in (*EXTRAS, *MOVING))
+    plain = short and not (extras or event.reason or event.orig_cl_ord_id)
+    assert (seen.state is not None) == plain
     if seen.state is not None:
         received_unix_ns, trade, fee_micro = seen.rest()
         assert (received_unix_ns, fee_micro) == (read.order.received_unix_ns, read.order.fee_micro)

@@ -167,7 +167,7 @@ def test_money_has_two_places_or_more(micro: int, text: str) -> None:
 
 def test_terms_survive_the_wire() -> None:
     """Every term of an instrument is the same after a message and back."""
-    full = Instrument("O", types.ASSET_CLASS_OPTION, "USD", CENT, NANO, 100, "text", "EUR", 20270115, 7 * NANO, "C")
+    full = Instrument("O", types.ASSET_CLASS_OPTION, "USD", CENT, NANO, 100, "text", "EUR", 20270115, 7 * NANO, "C", 2)
     assert Instrument.from_proto(full.to_proto()) == full
     assert all(getattr(full.to_proto(), field.name) for field in commands.ListInstrument.DESCRIPTOR.fields)
 
