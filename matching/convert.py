@@ -15,6 +15,7 @@ from ordergate.matching.v1 import commands_pb2 as wire
 from ordergate.matching.v1 import events_pb2 as wire_events
 
 from matching.core import commands, events
+from matching.decoding import plain_new_order
 from matching.encoding import order_event
 
 COMMANDS: dict[str, type] = {
@@ -50,6 +51,9 @@ def decode_command(data: bytes) -> commands.Command:
         google.protobuf.message.DecodeError: the bytes are not a Command.
         KeyError: the command has no body, or one that this version does not know.
     """
+    plain = plain_new_order(data)
+    if plain is not None:
+        return plain
     message = wire.Command.FromString(data)
     return commands.Command(
         _body(message), message.actor, message.received_unix_ns, message.session_id, message.gateway_id

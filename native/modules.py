@@ -15,7 +15,14 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-COMPILED = ("matching/core/*.py",)
+COMPILED = (
+    "matching/core/*.py",
+    "matching/decoding.py",
+    "matching/encoding.py",
+    "runtime/layout.py",
+    "gateway/encoding.py",
+    "gateway/events.py",
+)
 """The modules that are compiled, as patterns below the repository: pure, hot, and typed throughout. A package's own
 `__init__` never is: it holds no code."""
 DEFINES_STRUCTS = re.compile(r"^class \w+\((?:msgspec\.)?Struct\b", re.MULTILINE)
