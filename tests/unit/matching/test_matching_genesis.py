@@ -46,6 +46,77 @@ limits:
 """
 
 
+EXPECTED: list[dict[str, Any]] = [
+    {
+        "list_instrument": wire.ListInstrument(
+            symbol="BTC",
+            asset_class=types.ASSET_CLASS_CRYPTO,
+            currency="USD",
+            base_currency="BTC",
+            tick_size_nano=10**7,
+            lot_size_nano=10**5,
+            multiplier=1,
+            trading_session=types.TRADING_SESSION_PRE_OPEN,
+        )
+    },
+    {
+        "configure_instrument": wire.ConfigureInstrument(
+            symbol="BTC", request_id="genesis-BTC", update_mask=["price_band_bps"], price_band_bps=500
+        )
+    },
+    {
+        "list_instrument": wire.ListInstrument(
+            symbol="OPT",
+            asset_class=types.ASSET_CLASS_OPTION,
+            currency="USD",
+            tick_size_nano=5 * 10**7,
+            lot_size_nano=10**9,
+            multiplier=100,
+            expiry_date=20270115,
+            strike_nano=200 * 10**9,
+            option_right="CALL",
+        )
+    },
+    {
+        "set_fee_schedule": wire.SetFeeSchedule(
+            fee_schedule="F", request_id="genesis-fees-F", maker_ppm=-20, taker_ppm=100, lot_micro=10_000
+        )
+    },
+    {"open_account": wire.OpenAccount(account="A")},
+    {
+        "configure_account": wire.ConfigureAccount(
+            account="A",
+            request_id="genesis-settings",
+            update_mask=["self_trade_group", "fee_schedule"],
+            self_trade_group="G",
+            fee_schedule="F",
+        )
+    },
+    {"adjust_cash": wire.AdjustCash(account="A", currency="USD", amount_micro=12_500_000, request_id="genesis-USD")},
+    {
+        "adjust_position": wire.AdjustPosition(
+            account="A", symbol="BTC", qty_lots=5_000, price_ticks=6_000_000, request_id="genesis-BTC"
+        )
+    },
+    {
+        "set_limits": wire.SetLimits(
+            account="A",
+            request_id="genesis-limits",
+            update_mask=["order_notional_micro", "restricted"],
+            limits=wire.Limits(order_notional_micro=1_500_000, restricted=True),
+        )
+    },
+    {
+        "set_limits": wire.SetLimits(
+            symbol="OPT",
+            request_id="genesis-limits-1",
+            update_mask=["order_qty_lots", "reference_age_ns"],
+            limits=wire.Limits(order_qty_lots=7, reference_age_ns=500_000_000),
+        )
+    },
+]
+
+
 def told_by(path: Path) -> list[wire.Command]:
     """The commands of a genesis file."""
     return [wire.Command.FromString(data) for data in genesis_commands(path)]
@@ -59,80 +130,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_every_line_becomes_a_command(tmp_path: Path) -> None:
     """Instruments, fee schedules, accounts with what they own and may do, limits: in whole units of the core."""
-    bodies: list[dict[str, Any]] = [
-        {
-            "list_instrument": wire.ListInstrument(
-                symbol="BTC",
-                asset_class=types.ASSET_CLASS_CRYPTO,
-                currency="USD",
-                base_currency="BTC",
-                tick_size_nano=10**7,
-                lot_size_nano=10**5,
-                multiplier=1,
-                trading_session=types.TRADING_SESSION_PRE_OPEN,
-            )
-        },
-        {
-            "configure_instrument": wire.ConfigureInstrument(
-                symbol="BTC", request_id="genesis-BTC", update_mask=["price_band_bps"], price_band_bps=500
-            )
-        },
-        {
-            "list_instrument": wire.ListInstrument(
-                symbol="OPT",
-                asset_class=types.ASSET_CLASS_OPTION,
-                currency="USD",
-                tick_size_nano=5 * 10**7,
-                lot_size_nano=10**9,
-                multiplier=100,
-                expiry_date=20270115,
-                strike_nano=200 * 10**9,
-                option_right="CALL",
-            )
-        },
-        {
-            "set_fee_schedule": wire.SetFeeSchedule(
-                fee_schedule="F", request_id="genesis-fees-F", maker_ppm=-20, taker_ppm=100, lot_micro=10_000
-            )
-        },
-        {"open_account": wire.OpenAccount(account="A")},
-        {
-            "configure_account": wire.ConfigureAccount(
-                account="A",
-                request_id="genesis-settings",
-                update_mask=["self_trade_group", "fee_schedule"],
-                self_trade_group="G",
-                fee_schedule="F",
-            )
-        },
-        {
-            "adjust_cash": wire.AdjustCash(
-                account="A", currency="USD", amount_micro=12_500_000, request_id="genesis-USD"
-            )
-        },
-        {
-            "adjust_position": wire.AdjustPosition(
-                account="A", symbol="BTC", qty_lots=5_000, price_ticks=6_000_000, request_id="genesis-BTC"
-            )
-        },
-        {
-            "set_limits": wire.SetLimits(
-                account="A",
-                request_id="genesis-limits",
-                update_mask=["order_notional_micro", "restricted"],
-                limits=wire.Limits(order_notional_micro=1_500_000, restricted=True),
-            )
-        },
-        {
-            "set_limits": wire.SetLimits(
-                symbol="OPT",
-                request_id="genesis-limits-1",
-                update_mask=["order_qty_lots", "reference_age_ns"],
-                limits=wire.Limits(order_qty_lots=7, reference_age_ns=500_000_000),
-            )
-        },
-    ]
-    assert told_by(written(tmp_path, SMALL)) == [wire.Command(actor="genesis", **body) for body in bodies]
+    assert told_by(written(tmp_path, SMALL)) == [wire.Command(actor="genesis", **body) for body in EXPECTED]
 
 
 def test_every_limit_has_a_name(tmp_path: Path) -> None:
