@@ -22,7 +22,8 @@ from matching.core.engine import Engine
 from matching.core.events import Event, VenueEvent
 from matching.core.ledger import MONEY_MICRO_MAX, Account
 from matching.core.refusals import Refusal
-from matching.feed import Feed, LinkTooSlowError
+from matching.feed import Feed, LinkTooSlowError, Run
+from matching.journal.errors import NotKeptError
 from matching.sequencer import Sequencer
 from runtime.clock import unix_ns
 from runtime.errors import Refused
@@ -89,7 +90,7 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             raise Refused(types.REASON_FIELD_INVALID, "until_seq is before resume_after", field="until_seq")
         keep = _filter(frozenset(request.accounts))
         prev_seq = request.resume_after
-        async for run in self._feed.runs(prev_seq, HEARTBEAT_S):
+        async for run in self._runs(prev_seq):
             events = run.events
             last_seq = run.last_seq
             if request.until_seq and last_seq > request.until_seq:
@@ -105,6 +106,13 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             prev_seq = last_seq
             if self._closing.is_set() or (request.until_seq and last_seq >= request.until_seq):
                 return
+
+    async def _runs(self, after_seq: int) -> AsyncIterator[Run]:
+        try:
+            async for run in self._feed.runs(after_seq, HEARTBEAT_S):
+                yield run
+        except NotKeptError as error:
+            raise Refused(types.REASON_SNAPSHOT_REQUIRED, str(error), field="resume_after") from None
 
     async def LookupOrder(self, request: wire.LookupOrderRequest, context: Any) -> wire.LookupOrderResponse:
         """One order by either id."""

@@ -12,6 +12,7 @@ from ordergate.matching.v1 import events_pb2 as wire
 from matching import feed as feeding
 from matching.batch import Batch
 from matching.feed import Feed, LinkTooSlowError, Run
+from matching.journal.errors import NotKeptError
 from matching.journal.file import FileJournal
 from matching.journal.frames import Frame
 
@@ -158,3 +159,33 @@ async def test_live_messages_are_bounded_too(source: Source, monkeypatch: pytest
         source.batch(3)
     async with aclosing(source.feed.runs(0, HEARTBEAT_S)) as runs:
         assert [len(run.events) for run in await taken(runs, 12)] == [6, 6]
+
+
+async def test_a_reader_of_what_was_dropped_is_told(source: Source) -> None:
+    """Events that the journal does not keep any more are not passed over in silence, nor are they waited for."""
+    for _ in range(200):
+        source.batch(10)
+    source.journal.drop_before(1_500)
+    kept = source.journal.first_seq
+    assert 1 < kept <= 1_500
+    source.restart()
+    for after_seq in (0, kept - 2):
+        async with aclosing(source.feed.runs(after_seq, HEARTBEAT_S)) as runs:
+            with pytest.raises(NotKeptError):
+                await anext(runs)
+    async with aclosing(source.feed.runs(kept - 1, HEARTBEAT_S)) as runs:
+        assert seqs(await taken(runs, 2_000)) == list(range(kept, 2_001))
+
+
+async def test_a_reader_may_be_overtaken_by_the_retention(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is dropped while somebody is still reading it ends that reader, and nobody else."""
+    monkeypatch.setattr(feeding, "MESSAGE_EVENTS_MAX", 10)
+    for _ in range(200):
+        source.batch(10)
+    source.restart()
+    async with aclosing(source.feed.runs(0, HEARTBEAT_S)) as runs:
+        first = await anext(runs)
+        source.journal.drop_before(2_000)
+        with pytest.raises(NotKeptError):
+            await taken(runs, 2_000)
+    assert seqs([first]) == list(range(1, 11))
