@@ -84,7 +84,6 @@ def _quote(v: Venue, body: c.MassQuote, entry: c.QuoteEntry) -> None:
         (types.SIDE_SELL, entry.ask_px_ticks, entry.ask_qty_lots),
     )
     wanted = [side for side in sides if not _stands(v, body, entry.symbol, *side)]
-    triggers.empty_line(v)
     for side, price, qty in wanted:
         if price:
             terms = c.NewOrder(body.account, body.quote_id, entry.symbol, side, qty_lots=qty, price_ticks=price)
@@ -147,5 +146,5 @@ def _basket_denied(v: Venue, body: c.NewOrderList) -> Said | None:
         most = risk.limit(v, body.account, order.symbol, "basket_notional_micro")
         if most and totals[currency] > most:
             numbers = (wire.RISK_UNIT_MONEY_MICRO, most, 0, totals[currency])
-            return risk.denial(v, types.REASON_ORDER_NOTIONAL_LIMIT, "basket_notional", *numbers)
+            return risk.denial(v, types.REASON_ORDER_NOTIONAL_LIMIT, "basket_notional", *numbers, field="orders")
     return None

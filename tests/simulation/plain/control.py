@@ -4,7 +4,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from matching.core import commands as c
 from tests.simulation.plain import auction, lists, money, triggers
-from tests.simulation.plain.administration import Checks, carried_out, missing, once, remember
+from tests.simulation.plain.administration import Checks, carried_out, missing, once, remember, wrong_listing
 from tests.simulation.plain.orders import account_unknown, wrong_symbol
 from tests.simulation.plain.risk import no
 from tests.simulation.plain.state import Client, Order, Venue, given
@@ -48,7 +48,7 @@ def set_reference_price(v: Venue, body: c.SetReferencePrice) -> None:
     """The mark changes."""
 
     def checks() -> Checks:
-        yield wrong_symbol(v, body.symbol)
+        yield wrong_listing(v, body.symbol)
         if body.price_ticks <= 0:
             yield no(types.REASON_NOT_POSITIVE, field="price")
 
@@ -82,7 +82,7 @@ def engage_kill_switch(v: Venue, body: c.EngageKillSwitch) -> None:
         yield from once(v, body)
         yield from _wrong_scope(body)
         if (body.scope, body.target) in v.switches:
-            yield no(types.REASON_ALREADY_EXISTS, field="target")
+            yield no(types.REASON_ALREADY_EXISTS, field="scope")
 
     if carried_out(v, body, checks):
         v.switches.append((body.scope, body.target))
@@ -184,8 +184,9 @@ def close_day(v: Venue, body: c.CloseDay) -> None:
         return
     v.closed_day = body.trading_day
     expiring = [order for order in v.live if order.body.time_in_force == types.TIME_IN_FORCE_DAY]
-    lists.expire_all(v, expiring)
-    v.record("day_closed", trading_day=body.trading_day, expired_orders=len(expiring))
+    expired = lists.expire_all(v, expiring)
+    triggers.finish(v)
+    v.record("day_closed", trading_day=body.trading_day, expired_orders=expired)
     v.lists = {name: legs for name, legs in v.lists.items() if any(leg.is_open for leg in legs.values())}
     currencies = {listing.terms.currency for listing in v.listings.values()}
     for account in v.accounts.values():

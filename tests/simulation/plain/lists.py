@@ -134,10 +134,13 @@ def cancel_all(v: Venue, orders: Sequence[Order], cause: int, reason: int = 0) -
             cancel(v, order, cause, reason)
 
 
-def expire_all(v: Venue, orders: Sequence[Order]) -> None:
-    """The same for orders whose time has run out."""
+def expire_all(v: Venue, orders: Sequence[Order]) -> int:
+    """The same for orders whose time has run out; gives their number."""
+    expired = 0
     for order in orders:
         if order.is_open:
             close(v, order, types.ORD_STATUS_EXPIRED)
             v.tell(order, types.EXEC_TYPE_EXPIRED, types.CAUSE_SYSTEM, reason=types.REASON_EXPIRED)
+            expired += 1
             settle(v, order)
+    return expired

@@ -53,17 +53,16 @@ def short_margin(v: Venue, account: str, symbol: str, lots: int, value: int) -> 
     return ceil_div(value * v.accounts[account].short_margin_bps, 10_000)
 
 
-def size_value(v: Venue, symbol: str, holding: Holding) -> int:
-    """What a position is worth, without its sign: at the mark, else at cost."""
-    listing = v.listings[symbol]
-    size = abs(holding.lots) * listing.mark if listing.mark else abs(holding.cost)
-    return size * listing.worth
+def size_value(v: Venue, symbol: str, holding: Holding, price: int) -> int:
+    """What a position is worth, without its sign: at a price, else at cost."""
+    size = abs(holding.lots) * price if price else abs(holding.cost)
+    return size * v.listings[symbol].worth
 
 
 def margin(v: Venue, account: str, currency: str) -> int:
     """The margin of all short positions in a currency."""
     return sum(
-        short_margin(v, account, symbol, -holding.lots, size_value(v, symbol, holding))
+        short_margin(v, account, symbol, -holding.lots, size_value(v, symbol, holding, v.listings[symbol].mark))
         for symbol, holding in v.accounts[account].holdings.items()
         if holding.lots < 0 and not v.listings[symbol].is_fx and v.listings[symbol].terms.currency == currency
     )
@@ -116,16 +115,15 @@ def free_cash(v: Venue, account: str, currency: str) -> int:
     return cash - held_cash(v, account, currency) - margin(v, account, currency)
 
 
-def unrealized(v: Venue, symbol: str, holding: Holding) -> int:
-    """What a position would earn if it were closed at the mark."""
-    listing = v.listings[symbol]
-    return (listing.mark * holding.lots - holding.cost) * listing.worth if listing.mark else 0
+def unrealized(v: Venue, symbol: str, holding: Holding, price: int) -> int:
+    """What a position would earn if it were closed at a price; 0 without one."""
+    return (price * holding.lots - holding.cost) * v.listings[symbol].worth if price else 0
 
 
 def result(v: Venue, account: Account, currency: str) -> int:
-    """Realised and unrealised profit in a currency, less fees."""
+    """Realised and, against reference prices, unrealised profit in a currency, less fees."""
     earned = sum(
-        holding.pnl + unrealized(v, symbol, holding)
+        holding.pnl + unrealized(v, symbol, holding, v.listings[symbol].reference)
         for symbol, holding in account.holdings.items()
         if v.listings[symbol].terms.currency == currency
     )

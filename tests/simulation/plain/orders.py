@@ -127,7 +127,8 @@ def _accept(v: Venue, order: Order, request: int) -> None:
         triggers.look_at_once(v, order)
     else:
         triggers.work(v, order)
-    triggers.empty_line(v)
+    if not order.is_quote:
+        triggers.empty_line(v)
 
 
 def _turn_down(v: Venue, body: Any, order: Order, request: int, refusal: Said) -> None:

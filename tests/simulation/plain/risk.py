@@ -214,13 +214,15 @@ def _gross_position(v: Venue, want: Wanted) -> Said | None:
     if not most:
         return None
     current = sum(
-        money.size_value(v, symbol, holding)
+        money.size_value(v, symbol, holding, v.listings[symbol].reference)
         for symbol, holding in v.accounts[order.account].holdings.items()
         if v.listings[symbol].terms.currency == currency
     )
     adding = max(0, want.leaves - money.reducible(v, order.account, order.symbol, buys=order.buys))
-    projected = current + funds_value(v, want, want.leaves) * adding // want.leaves
-    if projected > max(most, current):
+    value = funds_value(v, want, want.leaves)
+    asks_more = not want.standing or value > want.standing * order.price * v.listings[order.symbol].worth
+    projected = current + value * adding // want.leaves
+    if projected > most and adding and asks_more:
         return denial(v, types.REASON_POSITION_LIMIT, "gross_position", MONEY, most, current, projected)
     return None
 

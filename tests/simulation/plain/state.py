@@ -243,6 +243,7 @@ class Venue:
     schedules: dict[str, c.SetFeeSchedule] = field(default_factory=dict)
     pot: dict[str, int] = field(default_factory=dict)
     deposits: dict[str, int] = field(default_factory=dict)
+    booked: dict[str, int] = field(default_factory=dict)
     limits: dict[tuple[str, str], Said] = field(default_factory=dict)
     limits_version: int = 0
     switches: list[tuple[int, str]] = field(default_factory=list)

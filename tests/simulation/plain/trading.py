@@ -3,6 +3,7 @@
 from ordergate.types.v1 import types_pb2 as types
 
 from tests.simulation.plain import book, lists, money
+from tests.simulation.plain.fillable import are_own, fillable
 from tests.simulation.plain.risk import SECOND_NS, limit_of
 from tests.simulation.plain.state import Account, Order, Place, Venue
 
@@ -10,12 +11,6 @@ CANCEL_NEWEST = types.SELF_TRADE_PREVENTION_CANCEL_NEWEST
 CANCEL_OLDEST = types.SELF_TRADE_PREVENTION_CANCEL_OLDEST
 CANCEL_BOTH = types.SELF_TRADE_PREVENTION_CANCEL_BOTH
 AT_ONCE = (types.TIME_IN_FORCE_IOC, types.TIME_IN_FORCE_FOK)
-
-
-def are_own(v: Venue, one: Order, other: Order) -> bool:
-    """Whether two orders are of one owner."""
-    group = v.accounts[one.account].self_trade_group
-    return one.account == other.account or (bool(group) and group == v.accounts[other.account].self_trade_group)
 
 
 def may_rest(order: Order) -> bool:
@@ -185,30 +180,3 @@ def fills_within(account: Account, symbol: str, now: int, window: int, *, buys: 
             break
         count += 1
     return count
-
-
-def fillable(v: Venue, order: Order, limit: int | None) -> int:
-    """How much an order could trade now, found by going through the other side (section 8)."""
-    found, met = 0, set[int]()
-    left = {maker.account: v.accounts[maker.account].lots(order.symbol) for maker in v.live}
-    for maker in book.resting(v, order.symbol, buys=not order.buys):
-        reached = limit is not None and book.reaches(maker.price, limit, buys=order.buys)
-        if not reached or not book.in_band(v.listings[order.symbol], maker.price):
-            break
-        if maker.order_id in met:
-            continue
-        if are_own(v, maker, order):
-            if order.body.self_trade_prevention != CANCEL_OLDEST:
-                break
-            continue
-        position = left[maker.account]
-        lots = maker.leaves
-        if maker.body.reduce_only:
-            lots = min(lots, max(0, -position if maker.buys else position))
-        left[maker.account] = position + (lots if maker.buys else -lots)
-        found += lots
-        other = lists.other_leg(v, maker)
-        met |= {other.order_id} if other is not None else set()
-    if order.body.reduce_only:
-        found = min(found, money.reducible(v, order.account, order.symbol, buys=order.buys))
-    return found

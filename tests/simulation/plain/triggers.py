@@ -69,8 +69,9 @@ def prints(v: Venue, symbol: str, prices: Sequence[int]) -> None:
 
 
 def work(v: Venue, order: Order) -> None:
-    """An order is worked, and what it trades is printed."""
+    """An order is worked, and everybody looks at what it has traded and left."""
     prints(v, order.symbol, trading.work(v, order))
+    look(v, order.symbol, BID_ASK)
 
 
 def empty_line(v: Venue) -> None:
@@ -105,7 +106,7 @@ def _take_turn(v: Venue, order: Order) -> None:
         told = {name: denied.get(name) for name in ("risk", "field")}
         lists.cancel(v, order, types.CAUSE_SYSTEM, denied["reason"], 0, **told)
     elif would_take(v, order, order.price):
-        lists.cancel(v, order, types.CAUSE_SYSTEM, types.REASON_WOULD_TAKE)
+        lists.cancel(v, order, types.CAUSE_SYSTEM, types.REASON_WOULD_TAKE, field="price")
     else:
         work(v, order)
 
