@@ -35,6 +35,24 @@ def test_every_crash_point_of_a_long_trace() -> None:
     assert looks > APPENDS / EVERY * 2
 
 
+def test_every_crash_point_of_a_recovery_after_a_kill() -> None:
+    """Twice: the process ends at any point, and while the next one opens everything the machine stops, at any point."""
+
+    def look_twice(trace: Trace, point: int) -> None:
+        killed = trace.disk.after_kill()
+        random = Random(SEED * 1_000_003 + point)
+
+        def before(call: str, name: str) -> None:
+            for _ in range(3 if IS_LONG else 2):
+                trace.check(killed.after_power_loss(Tear(random)))
+
+        killed.before = before
+        trace.check(killed)
+
+    looks = at_every_crash_point(SEED, 30, 1, look_twice)
+    assert looks > 60
+
+
 BARRIERS = [
     ("fdatasync", "*.journal"),
     ("fsync", "*.journal"),
