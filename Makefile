@@ -40,7 +40,8 @@ test: compile ## run all tests; ARGS="tests/unit -k book" runs some
 # Only interpreted code can be covered. What is to be covered, and how far, is in
 # pyproject.toml.
 coverage: $(INSTALLED) ## fail unless the tests take every branch of the core and of its journal
-	@ORDERGATE_INTERPRETED=1 $(PY) -m coverage run -m pytest tests/unit/matching tests/property tests/simulation $(ARGS)
+	@ORDERGATE_INTERPRETED=1 $(PY) -m coverage run -m pytest tests/unit/matching tests/property tests/simulation \
+	  tests/integration/journal $(ARGS)
 	@$(PY) -m coverage report
 
 check: format lint types proto-lint breaking drift imports ## format, lint, types, contracts, stubs, imports
