@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help up test coverage check format lint types proto-lint breaking drift imports proto lock compile bench \
-  bench-core clean environment
+  bench-core sim crash clean environment
 .SUFFIXES:
 
 help: ## show the targets
@@ -112,6 +112,12 @@ compile: $(INSTALLED) ## compile the hot modules; what needs them does it by its
 
 bench: compile ## measure latency and throughput on this machine
 	@$(PY) -m tests.load.bench $(ARGS)
+
+sim: compile ## drive the core and a plain one with 1,000,000 random commands; ARGS="--seed 7 --commands 50000"
+	@$(PY) -m tests.simulation.sim --commands 1000000 $(ARGS)
+
+crash: compile ## kill the real matching server 200 times at named points; ARGS="--kills 20"
+	@$(PY) -m tests.simulation.crash --kills 200 $(ARGS)
 
 bench-core: compile ## measure the core beside other order books; ARGS="peers growth" runs parts
 	@$(PY) -m tests.load.bench_core $(ARGS)

@@ -63,8 +63,6 @@ def uncross(venue: Venue, listing: Listing, price_ticks: int, lots: int) -> None
                 traded_lots = min(traded_lots, order.position.reducible_lots(order.is_buy))
         _trade(venue, older, newer, price_ticks, traded_lots)
         lots -= traded_lots
-    listing.last_ticks = price_ticks
-    listing.band_ticks = price_ticks
 
 
 def _exhausted(order: Order) -> Order | None:
@@ -92,6 +90,8 @@ def _candidates(bids: BookSide, asks: BookSide) -> list[tuple[int, int, int]]:
 
 def _trade(venue: Venue, older: Order, newer: Order, price_ticks: int, lots: int) -> None:
     """One trade of an auction; both orders rest in the book."""
+    listing = older.listing
+    listing.last_ticks = listing.band_ticks = price_ticks
     fees = []
     for order in (older, newer):
         side = order.listing.book.side(order.is_buy)

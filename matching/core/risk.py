@@ -353,6 +353,8 @@ def _gross_position(intent: Intent, limits: Limits) -> Refusal | None:
     """`gross_position`: the sizes of all positions of a currency, with the part of the order that does not reduce."""
     if not limits.gross_position_micro:
         return None
+    if intent.resting is not None and intent.value_micro <= intent.resting.counted_micro:
+        return None
     adding_lots = intent.open_lots - intent.position.reducible_lots(intent.is_buy)
     if adding_lots <= 0:
         return None
