@@ -159,11 +159,15 @@ def shown_lots(order: events.OrderEvent) -> int:
     """What of the order the book shows after this event, if it is its command's last one for the order.
 
     0 for what is done, waits for its trigger or its parent, or may not rest. Of
-    an iceberg it is the shown part, which no reader can tell from a whole order.
+    an iceberg it is the shown part, which no reader can tell from a whole order:
+    what the event says, or, where it is told before the order has come to rest,
+    as much as it may show.
     """
     if order.ord_status not in _OPEN or order.ord_type not in _PRICED or order.time_in_force in _NEVER_RESTS:
         return 0
-    return order.shown_qty_lots if order.display_qty_lots else order.leaves_qty_lots
+    if not order.display_qty_lots:
+        return order.leaves_qty_lots
+    return order.shown_qty_lots or min(order.display_qty_lots, order.leaves_qty_lots)
 
 
 def trade_of(event: events.Event, order: events.OrderEvent) -> Trade:

@@ -63,12 +63,12 @@ async def test_what_has_a_price_and_time_rests(
 async def test_of_an_iceberg_only_the_shown_part_is_public(
     feed: Any, resting_event: Callable[..., events.Event]
 ) -> None:
-    """At rest, after a fill that filled it up again, after a restatement and at its end."""
+    """From its acceptance on, which comes before it rests, after fills, after a restatement and at its end."""
     book = feed.publisher.market.symbols["AAPL"].book
     await feed.rests(3, BUY, 100, 1)
     bids = []
     for shown, more in (
-        (4, {"leaves_qty_lots": 10}),
+        (0, {"leaves_qty_lots": 10}),
         (1, {"leaves_qty_lots": 7, "ord_status": types.ORD_STATUS_PARTIALLY_FILLED}),
         (4, {"leaves_qty_lots": 6, "ord_status": types.ORD_STATUS_PARTIALLY_FILLED}),
         (2, {"leaves_qty_lots": 2, "exec_type": types.EXEC_TYPE_RESTATED}),
