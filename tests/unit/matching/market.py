@@ -59,7 +59,7 @@ def line_of(event: Event) -> str:
         parts.append(str(event.qty_lots))
     if event.reason:
         parts.append(word(words.Reason, event.reason))
-    return " ".join([*parts, event.field]).strip()
+    return " ".join([part for part in (*parts, event.field) if part])
 
 
 def numbers(risk: RiskNumbers | None) -> tuple[str, str, int, int, int, int]:
