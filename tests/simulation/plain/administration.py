@@ -105,8 +105,7 @@ def adjust_position(v: Venue, body: c.AdjustPosition) -> None:
     if carried_out(v, body, checks):
         holding = v.accounts[body.account].holding(body.symbol)
         earned = holding.pnl
-        at_cost = abs(holding.cost) // abs(holding.lots) if holding.lots else 0
-        money.move_lots(v, body.account, body.symbol, body.qty_lots, body.price_ticks or at_cost)
+        money.move_lots(v, body.account, body.symbol, body.qty_lots, body.price_ticks)
         holding.pnl = earned
         v.booked[body.symbol] = v.booked.get(body.symbol, 0) + body.qty_lots
         said = v.record("position_adjusted", **given(body), position_lots=holding.lots)
@@ -137,13 +136,13 @@ def _masked(body: Any, names: Sequence[str], values: Any) -> Checks:
     """A mask names at least one field, and only fields that may change, with values in their ranges."""
     if not body.update_mask or not set(body.update_mask) <= set(names):
         yield no(INVALID, field="update_mask")
-    for name in names:
-        if name in body.update_mask and isinstance(values, c.Limits) and getattr(values, name) < 0:
+    for name in body.update_mask:
+        if isinstance(values, c.Limits) and getattr(values, name) < 0:
             yield no(types.REASON_NOT_POSITIVE, field=name)
-    for name in names:
+    for name in body.update_mask:
         value = getattr(values, name)
         least, most = RANGES.get(name, (0, value))
-        if name in body.update_mask and isinstance(value, int) and not least <= value <= most:
+        if isinstance(value, int) and not least <= value <= most:
             yield no(INVALID, field=name)
 
 

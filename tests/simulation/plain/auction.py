@@ -62,8 +62,8 @@ def change_session(v: Venue, listing: Listing, session: int) -> list[int]:
     )
     prices = []
     while price:
-        listing.band_center = price
         if uncross(v, listing, price, qty):
+            listing.band_center = price
             prices.append(price)
         price, qty = auction_price(v, listing) if book.is_crossed(v, symbol) else (0, 0)
     return prices

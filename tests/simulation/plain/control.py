@@ -38,8 +38,8 @@ def set_trading_session(v: Venue, body: c.SetTradingSession) -> None:
     listing = v.listings[body.symbol]
     prices = auction.change_session(v, listing, body.trading_session)
     if listing.is_continuous:
-        prices = prices or ([listing.last] if listing.last else [])
-        triggers.prints(v, body.symbol, prices)
+        price = prices[-1] if prices else listing.last
+        triggers.prints(v, body.symbol, [price] if price else [])
         triggers.look(v, body.symbol, triggers.BID_ASK)
         triggers.look(v, body.symbol, triggers.MARK)
 

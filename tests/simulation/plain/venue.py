@@ -74,13 +74,16 @@ class PlainVenue(Venue):
         return self.events
 
     def check(self, command: c.Command, now: int) -> Said | None:
-        """What would stand against a new order now."""
+        """What would stand against a new order now; keys play no part in it."""
         self.command, self.now = command, now
         self.live = [order for order in self.live if order.is_open]
         body = command.body
         assert isinstance(body, c.NewOrder)
-        refusal = orders.account_unknown(self, body.account) or orders.conflict(self, body, body.cl_ord_id)
-        refusal = refusal or orders.decide(self, body)
+        refusal = orders.account_unknown(self, body.account)
+        if refusal is None:
+            requests = self.accounts[body.account].requests
+            refusal = orders.decide(self, body)
+            self.accounts[body.account].requests = requests
         return {"exec_type": types.EXEC_TYPE_REJECTED} | refusal if refusal is not None else None
 
     def _original(self, body: Any) -> Said | None:
