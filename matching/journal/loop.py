@@ -17,7 +17,8 @@ class LoopThread:
     """An event loop that runs until it is closed."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
+        # Python's own: it can be made in a forked child, too, whatever loop the parent runs.
+        self._loop = asyncio.SelectorEventLoop()
         self._thread = Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
@@ -33,11 +34,10 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def close(self) -> None:
-        """Ends the thread; what it has open must have been closed."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+        """Ends the thread, once; what it has open must have been closed."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def __enter__(self) -> Self:
         """The thread itself."""

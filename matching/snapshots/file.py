@@ -1,9 +1,12 @@
 """Snapshots in files, each named after its sequence.
 
 A snapshot is written under another name, made durable, renamed, and the folder
-made durable: under its own name it is there as a whole or not at all.
+made durable: under its own name it is there as a whole or not at all. The other
+name is the process's own: one that has been left behind by its parent cannot
+spoil what its successor writes.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +18,7 @@ from matching.snapshots.form import Snapshot, decode, encode_header
 from matching.snapshots.interface import Candidate, first_readable
 
 SUFFIX = ".snapshot"
+UNFINISHED = ".unfinished"
 NAMED = re.compile(rf"\d{{20}}{re.escape(SUFFIX)}")
 
 
@@ -30,15 +34,15 @@ class FileSnapshots:
         """
         self._folder = folder
         self._disk = disk
-        self._temporary = folder / "snapshot.new"
 
     def publish(self, snapshot: Snapshot) -> int:
         """See `Snapshots`."""
         make_folder(self._disk, self._folder)
         target = self._path(snapshot.seq)
-        self._write(snapshot)
+        temporary = self._folder / f"{os.getpid()}{UNFINISHED}"
+        self._write(temporary, snapshot)
         with full_is_named(target):
-            self._disk.rename(self._temporary, target)
+            self._disk.rename(temporary, target)
         self._disk.fsync_folder(self._folder)
         older = [seq for seq in self._seqs() if seq < snapshot.seq]
         kept_seq = first_readable(self._found(older))
@@ -53,9 +57,10 @@ class FileSnapshots:
         return self._found(self._seqs())
 
     def clean(self) -> None:
-        """Removes what a crash has left of a snapshot in the making; only for who holds the journal."""
-        if self._disk.exists(self._temporary):
-            self._disk.unlink(self._temporary)
+        """Removes what a crash has left of snapshots in the making; only for who holds the journal."""
+        for name in self._names():
+            if name.endswith(UNFINISHED):
+                self._disk.unlink(self._folder / name)
 
     def _found(self, seqs: list[int]) -> Iterator[Candidate]:
         for seq in seqs:
@@ -67,27 +72,28 @@ class FileSnapshots:
             except (DamagedSnapshotError, OSError) as error:
                 yield Candidate(path.name, None, str(error))
 
-    def _write(self, snapshot: Snapshot) -> None:
+    def _write(self, path: Path, snapshot: Snapshot) -> None:
         header = encode_header(snapshot)
-        with full_is_named(self._temporary):
-            fd = self._disk.open(self._temporary, NEW)
+        with full_is_named(path):
+            fd = self._disk.open(path, NEW)
             try:
                 write_at(self._disk, fd, header, 0)
                 write_at(self._disk, fd, snapshot.content, len(header))
                 self._disk.fsync(fd)
             except OSError:
                 with suppress(OSError):
-                    self._disk.unlink(self._temporary)
+                    self._disk.unlink(path)
                 raise
             finally:
                 self._disk.close(fd)
 
     def _seqs(self) -> list[int]:
         """The newest first."""
-        if not self._disk.exists(self._folder):
-            return []
-        names = (name for name in self._disk.listdir(self._folder) if NAMED.fullmatch(name))
+        names = (name for name in self._names() if NAMED.fullmatch(name))
         return sorted((int(name.removesuffix(SUFFIX)) for name in names), reverse=True)
+
+    def _names(self) -> list[str]:
+        return self._disk.listdir(self._folder) if self._disk.exists(self._folder) else []
 
     def _path(self, seq: int) -> Path:
         return self._folder / f"{seq:020d}{SUFFIX}"

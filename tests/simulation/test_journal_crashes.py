@@ -58,7 +58,7 @@ BARRIERS = [
     ("fsync", "*.journal"),
     ("fsync", "spare"),
     ("fsync", "epoch.new"),
-    ("fsync", "snapshot.new"),
+    ("fsync", "*.unfinished"),
     ("fsync_folder", "journal"),
     ("fsync_folder", "snapshots"),
     ("fsync_folder", "venue"),

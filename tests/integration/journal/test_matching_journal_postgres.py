@@ -177,6 +177,16 @@ def test_a_full_server_is_waited_for(journal_url: str) -> None:
         assert read(journal) == [1, 2, 3]
 
 
+def test_what_the_server_mentions_by_the_way_is_no_failure(journal_url: str) -> None:
+    """Only a warning puts a commit in doubt."""
+    with open_postgres(journal_url) as journal:
+        said = "BEGIN RAISE NOTICE 'by the way'; RETURN NULL; END"
+        sql(journal_url, f"CREATE FUNCTION notice() RETURNS trigger LANGUAGE plpgsql AS $$ {said} $$")
+        sql(journal_url, f"CREATE TRIGGER notice AFTER INSERT ON {BATCHES} EXECUTE FUNCTION notice()")
+        fill(journal, 2)
+        assert read(journal) == [1, 2]
+
+
 def test_a_full_server_keeps_a_snapshot_out(journal_url: str) -> None:
     """The snapshots of before stand."""
     store = PostgresSnapshots(journal_url)

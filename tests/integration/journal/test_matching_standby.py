@@ -17,7 +17,7 @@ from matching.journal.postgres import PostgresJournal, open_postgres
 from matching.journal.tables import Tables
 from matching.snapshots.form import Snapshot
 from matching.standby import stand_by
-from matching.storage import Storage, open_storage
+from matching.storage import Storage, open_journal, open_snapshots, open_storage
 from runtime.settings import Settings
 from tests.integration.journal.keeping import Database, becomes, sql
 
@@ -244,3 +244,19 @@ def test_a_recovery_that_fails_leaves_the_journal_to_the_next(journal_url: str) 
         open_storage(settings, Failing(), Event())
     with closing(open_storage(settings, Copy(), Event())) as storage:
         assert storage.journal.epoch == 2
+
+
+def test_journal_and_snapshots_can_be_opened_alone(journal_url: str) -> None:
+    """By the same URL."""
+    settings = settings_for(journal_url)
+    with open_journal(settings) as journal:
+        journal.append(1, 1, b"1")
+    assert seqs_of(journal_url) == [1]
+    open_snapshots(settings).publish(Snapshot(1, 1, sha256(b"state").hexdigest(), b"state"))
+    with open_journal(settings, lambda _: 1) as journal:
+        assert journal.last_seq == 1
+
+
+def seqs_of(url: str) -> list[int]:
+    """The batches that are in the table."""
+    return [row["first_seq"] for row in sql(url, "SELECT first_seq FROM ordergate_journal.batches")]

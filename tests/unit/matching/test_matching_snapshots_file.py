@@ -1,6 +1,8 @@
 """Snapshots in files: there as a whole or not at all, and never taken for what they are not."""
 
 import errno
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -135,14 +137,50 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
 
 def test_what_a_crash_left_is_removed(tmp_path: Path) -> None:
     """By who holds the journal, when he asks for it; a second time there is nothing to do."""
-    store = FileSnapshots(tmp_path)
-    (tmp_path / "snapshot.new").write_bytes(b"half")
+    store = FileSnapshots(tmp_path / "snapshots")
+    store.clean()
     store.publish(snapshot(5))
-    assert not (tmp_path / "snapshot.new").exists()
-    (tmp_path / "snapshot.new").write_bytes(b"half")
+    (tmp_path / "snapshots" / "77.unfinished").write_bytes(b"half")
+    assert loaded(store) == [5]
     for _ in range(2):
         store.clean()
-        assert [path.name for path in tmp_path.iterdir()] == [name(5)]
+        assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [name(5)]
+
+
+LEFT_BEHIND = """
+import sys
+from pathlib import Path
+from matching.snapshots.file import FileSnapshots
+from matching.snapshots.form import Snapshot
+
+class Interrupted(SystemDisk):
+    def rename(self, path, target):
+        print("about to give it its name", flush=True)
+        sys.stdin.readline()
+        super().rename(path, target)
+
+FileSnapshots(Path(sys.argv[1]), Interrupted()).publish(Snapshot(5, 1, "00" * 32, b"late"))
+"""
+
+
+def test_a_process_left_behind_spoils_nothing(tmp_path: Path) -> None:
+    """What it still writes has a name of its own; once its successor has cleaned up, it cannot be published."""
+    store = FileSnapshots(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", LEFT_BEHIND, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        store.clean()
+        store.publish(snapshot(9))
+        _, errors = process.communicate("\n")
+    assert "FileNotFoundError" in errors
+    assert [path.name for path in tmp_path.iterdir()] == [name(9)]
+    assert loaded(store) == [9]
 
 
 def test_a_snapshot_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_snapshot_beyond_the_journal_starts_nothing(written: Settings) -> None
 
 def test_what_a_crash_left_of_a_snapshot_is_removed(written: Settings, tmp_path: Path) -> None:
     """By who has the lock, and nobody else."""
-    left = tmp_path / "journal" / "snapshots" / "snapshot.new"
+    left = tmp_path / "journal" / "snapshots" / "77.unfinished"
     storage = opened(written, Copy())
     left.write_bytes(b"half")
     with storage.journal, pytest.raises(JournalLockedError):
