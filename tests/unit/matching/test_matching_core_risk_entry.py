@@ -350,7 +350,7 @@ def test_the_first_rule_that_fails_answers(market: Market) -> None:
     reasons = []
     for lifted in ("", "restricted", "message_rate", "order_qty_lots", "order_notional_micro", "price_collar_bps",
                    "open_notional_micro", "position_lots", "gross_position_micro"):  # fmt: skip
-        change: dict[str, Any] = {lifted: 0}
+        change: dict[str, Any] = {lifted: False if lifted == "restricted" else 0}
         if lifted:
             market.limit(**change)
         reasons.append(denial(market, "ALICE", BUY, 10**9, 5)[0].split()[0])
