@@ -1,4 +1,4 @@
-"""A flow of commands that is carried out as the sequencer would, and what the journal keeps of it."""
+"""A stream of random commands that is carried out as the sequencer would, and what the journal keeps of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from matching.convert import decode_command, encode_events
 from matching.core import commands as c
 from matching.core.engine import Engine
 from matching.core.events import Event, Replay
-from tests.simulation.matching_flow import FIRST_TIME_UNIX_NS, Flow, opening, values_of
+from tests.simulation.plain.state import names_of
+from tests.simulation.plain.venue import PlainVenue
+from tests.simulation.streams import Stream
 
 
 def encoded(command: c.Command) -> bytes:
@@ -31,7 +33,7 @@ def encoded(command: c.Command) -> bytes:
 
 
 def _message(body: object) -> Any:
-    values = values_of(body)
+    values = {name: getattr(body, name) for name in names_of(body)}
     for name, value in values.items():
         if isinstance(value, c.Limits):
             values[name] = _message(value)
@@ -55,34 +57,23 @@ class Step(NamedTuple):
 
 
 class Story:
-    """A flow that is carried out: by an engine, at times of its own, told that something is due when it is."""
+    """A stream that is carried out by an engine, while the plain venue beside it tells the stream what there is."""
 
     def __init__(self, seed: int, engine: Engine | None = None) -> None:
         self.engine = engine or Engine()
-        self.now_unix_ns = FIRST_TIME_UNIX_NS
-        self._flow = Flow(Random(seed))
-        self._times = Random(seed + 1)
-        self._opening = opening()
+        self._plain = PlainVenue()
+        self._stream = Stream(Random(seed), self._plain)
 
     def steps(self, count: int) -> Iterator[Step]:
-        """Carries out `count` commands, and ticks of the time between them."""
+        """Carries out `count` commands."""
         for _ in range(count):
-            self.now_unix_ns += self._times.choice((1, 10**6, 10**6, 10**7))
-            due_unix_ns = self.engine.due_unix_ns
-            if due_unix_ns and due_unix_ns <= self.now_unix_ns:
-                yield self._step(c.Command(c.TimeTick()))
-                self.now_unix_ns += 1
-            yield self._step(next(self._opening, None) or self._flow.next())
+            command, now_unix_ns = self._stream.next()
+            self._plain.execute(command, now_unix_ns)
+            data = encoded(command)
+            yield Step(data, now_unix_ns, self.engine.execute(decode_command(data), now_unix_ns))
 
     def entries(self, count: int) -> Iterator[wire.JournalEntry]:
         """The same; gives what the journal keeps of it."""
         for step in self.steps(count):
             if not isinstance(step.told, Replay):
                 yield step.entry
-
-    def _step(self, command: c.Command) -> Step:
-        data = encoded(command)
-        told = self.engine.execute(decode_command(data), self.now_unix_ns)
-        if not isinstance(told, Replay):
-            self._flow.hear(told)
-        return Step(data, self.now_unix_ns, told)
