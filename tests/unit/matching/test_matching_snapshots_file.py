@@ -150,6 +150,7 @@ def test_what_a_crash_left_is_removed(tmp_path: Path) -> None:
 LEFT_BEHIND = """
 import sys
 from pathlib import Path
+from matching.journal.disk import SystemDisk
 from matching.snapshots.file import FileSnapshots
 from matching.snapshots.form import Snapshot
 
