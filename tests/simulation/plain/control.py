@@ -102,7 +102,7 @@ def release_kill_switch(v: Venue, body: c.ReleaseKillSwitch) -> None:
         if body.approver == v.command.actor:
             yield no(INVALID, field="approver")
         if (body.scope, body.target) not in v.switches:
-            yield no(INVALID, field="target")
+            yield no(INVALID, field="scope")
 
     if carried_out(v, body, checks):
         v.switches.remove((body.scope, body.target))

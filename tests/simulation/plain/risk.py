@@ -47,8 +47,10 @@ def denial(v: Venue, reason: int, rule: str, *numbers: int, field: str = "") -> 
     if not numbers:
         return no(reason, exec_type=types.EXEC_TYPE_DENIED, field=field)
     unit, limit, current, projected = numbers
-    cut = {"limit": limit, "current": current, "projected": projected}
-    risk = {"rule": rule, "unit": unit} | {name: max(-BOUND, min(BOUND, number)) for name, number in cut.items()}
+    cut = {"current": current, "projected": projected}
+    risk = {"rule": rule, "unit": unit, "limit": limit} | {
+        name: max(-BOUND, min(BOUND, number)) for name, number in cut.items()
+    }
     risk["limits_version"] = v.limits_version
     return no(reason, exec_type=types.EXEC_TYPE_DENIED, field=field, risk={n: x for n, x in risk.items() if x})
 
@@ -248,7 +250,7 @@ def _resources(v: Venue, want: Wanted) -> Said | None:
     if not (order.buys or order.is_short or v.listings[order.symbol].is_fx):
         return _position(v, want)
     currency, cash = money.need_of_value(v, order, want.leaves, funds_value(v, want, want.leaves))
-    standing = money.need(v, order, want.standing, order.price)[1] if want.standing else 0
+    standing = order.hold[1] if want.standing else 0
     owned = v.accounts[order.account].cash.get(currency, 0) - money.margin(v, order.account, currency)
     held = money.held_cash(v, order.account, currency)
     projected = held - standing + cash

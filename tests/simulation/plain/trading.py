@@ -155,7 +155,7 @@ def _uncover(v: Venue, order: Order, lots: int, *, is_auction: bool) -> None:
         return
     money.hold(v, order)
     if order.in_book and order.display:
-        order.shown = min(order.shown, order.leaves) if is_auction else order.shown - lots
+        order.shown = min(order.display, order.leaves) if is_auction else order.shown - lots
         if not order.shown:
             book.enter(v, order)
 
