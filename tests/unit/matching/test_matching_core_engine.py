@@ -2,9 +2,10 @@
 
 import pytest
 
+from matching.convert import encode_event
 from matching.core import commands
 from matching.core.commands import Command
-from matching.core.events import VenueEvent
+from matching.core.events import EncodedEvent, VenueEvent
 from matching.core.words import Side, TimeInForce
 from tests.unit.matching.market import Market
 
@@ -57,6 +58,21 @@ def test_orders_are_listed_newest_first(market: Market) -> None:
     assert scan(limit=2) == [other, ids[3]]
     assert scan(before=ids[3], limit=2) == [ids[2], ids[1]]
     assert market.engine.scan("NOBODY", "", False, 0, 10) == []
+
+
+def test_an_account_can_be_read(market: Market) -> None:
+    """By its name; None for one that does not exist."""
+    found = market.engine.account("ALICE")
+    assert found is not None
+    assert (found.account, found.cash["USD"].cash_micro, found.positions["XYZ"].qty_lots) == ("ALICE", 10**12, 1_000)
+    assert market.engine.account("NOBODY") is None
+
+
+def test_an_event_of_the_past_keeps_its_bytes() -> None:
+    """A snapshot brings it along as it stands in the journal, and so it is answered again."""
+    event = EncodedEvent(7, 6, 5, b"as it was")
+    assert (event.seq, event.command_seq, event.time_unix_ns) == (7, 6, 5)
+    assert encode_event(event, last_of_command=True) == b"as it was"
 
 
 def test_only_a_new_order_can_be_checked(market: Market) -> None:

@@ -186,6 +186,22 @@ def test_margin_of_a_short_option(market: Market) -> None:
     assert market.cash("CAROL").held_micro == 2_000_000_000
 
 
+def test_margin_is_of_one_currency(market: Market) -> None:
+    """What is short in euros takes no dollars; what is bought back takes nothing any more."""
+    market.tell(commands.ListInstrument("DAX", 1, "EUR", 10**7, 10**9))
+    shorts(market)
+    market.tell(commands.AdjustCash("CAROL", "EUR", 10**10, "eur"))
+    market.tell(commands.AdjustCash("BOB", "EUR", 10**10, "eur"))
+    for symbol in ("XYZ", "DAX"):
+        market.buy("BOB", 10, 100, symbol=symbol)
+        market.short("CAROL", 10, 100, symbol=symbol)
+    account = market.account("CAROL")
+    assert [account.margin_micro(account.cash[currency]) for currency in ("USD", "EUR")] == [1_500 * TICK_MICRO] * 2
+    market.sell("BOB", 10, 100)
+    market.buy("CAROL", 10, 100)
+    assert [account.margin_micro(account.cash[currency]) for currency in ("USD", "EUR")] == [0, 1_500 * TICK_MICRO]
+
+
 def test_an_option_without_a_strike_needs_what_a_share_needs(market: Market) -> None:
     """The percentage of its value."""
     shorts(market).tell(commands.ListInstrument("OPT", 2, "USD", 10**7, 10**9, 100))

@@ -92,6 +92,18 @@ def test_fok_and_reduce_only_makers(market: Market) -> None:
     ]  # fmt: skip
 
 
+def test_fok_and_a_maker_with_nothing_left_to_reduce(market: Market) -> None:
+    """FOK + reduce-only makers: one whose account is out by then gives nothing, and the walk goes on behind it."""
+    short(market, "CAROL", 5)
+    market.buy("CAROL", 5, 101, key="first", reduce_only=True)
+    market.buy("CAROL", 5, 101, key="second", reduce_only=True)
+    market.buy("ALICE", 1, 101, key="third")
+    assert market.sell("BOB", 7, 101, key="more", **FOK).story[1:] == ["more CANCELED NOT_FILLABLE"]
+    assert market.sell("BOB", 6, 101, key="fok", **FOK).story[1::2] == [
+        "first TRADE 5@101", "second CANCELED POSITION_INSUFFICIENT", "fok TRADE 1@101",
+    ]  # fmt: skip
+
+
 def test_fok_that_may_only_reduce(market: Market) -> None:
     """FOK + reduce-only makers: the same holds for the incoming order itself."""
     short(market, "CAROL", 5)
@@ -113,6 +125,14 @@ def test_fok_and_oco_makers(market: Market) -> None:
         "near TRADE 5@101", "fok TRADE 5@101", "far CANCELED CONTINGENCY",
         "last TRADE 2@103", "fok TRADE 2@103",
     ]  # fmt: skip
+
+
+def test_fok_and_makers_of_other_lists(market: Market) -> None:
+    """FOK + OCO makers: the parent of a bracket is no leg of its OCO, and an OTO has none: all of them count."""
+    market.sell("ALICE", 5, 101, key="parent", **leg(1, ContingencyType.OTOCO, "B"))
+    market.sell("ALICE", 5, 101, key="first", **leg(1, ContingencyType.OTO, "O"))
+    told = market.buy("BOB", 10, 101, key="fok", **FOK)
+    assert told.story[1:] == ["parent TRADE 5@101", "fok TRADE 5@101", "first TRADE 5@101", "fok TRADE 5@101"]
 
 
 @pytest.mark.parametrize("price", [120, 0], ids=["LIMIT", "MARKET"])

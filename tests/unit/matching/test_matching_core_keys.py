@@ -315,3 +315,19 @@ def test_the_venue_keeps_its_newest_administrative_requests() -> None:
     market.tell(deposit)
     market.tell(commands.AdjustCash("ALICE", "USD", 1, "r2"))
     assert market.tell(deposit)[0].fields["cash_micro"] == 3
+
+
+def test_orders_are_forgotten_one_by_one_from_anywhere() -> None:
+    """The oldest, the newest or one in between: the others are still listed, newest first."""
+    market = Market(Engine(keys_max=3)).opened()
+    ids = [market.buy("ALICE", 1, 90 + n, key=f"K{n}")[0].order_id for n in range(4)]
+
+    def listed() -> list[int]:
+        return [event.order_id for event, _ in market.engine.scan("ALICE", "", False, 0, 10)]  # type: ignore[attr-defined]
+
+    market.buy("ALICE", 0, 99)
+    market.buy("ALICE", 0, 99)
+    market.buy("ALICE", 0, 99)
+    for ended, left in ((1, [3, 2, 0]), (3, [2, 0]), (0, [2]), (2, [])):
+        market.tell(commands.CancelOrder("ALICE", "", ids[ended]))
+        assert listed() == [ids[number] for number in left]

@@ -143,6 +143,17 @@ def test_gross_position_follows_every_change(market: Market) -> None:
     assert current() == micro(900 * 120 + 7 * 30)
 
 
+def test_gross_position_of_a_replace(market: Market) -> None:
+    """gross_position: asked only when it is worth more than what its order holds."""
+    (first,) = market.buy("ALICE", 10, 90)
+    market.limit(gross_position_micro=1)
+    assert market.replace(first, qty=5, price=100)[0].exec_type == ExecType.REPLACED
+    assert market.replace(first, qty=6, price=80)[0].exec_type == ExecType.REPLACED
+    told = market.replace(first, qty=6, price=81)
+    held = micro(1_000 * 100)
+    assert told.numbers == ("gross_position", "MONEY_MICRO", 1, held, held + micro(486), 1)
+
+
 def test_gross_position_is_of_one_currency(market: Market) -> None:
     """gross_position: what is owned in dollars does not stop euros."""
     market.tell(commands.ListInstrument("DAX", 1, "EUR", 10**7, 10**9))
