@@ -108,6 +108,12 @@ class Clock:
         self.now_unix_ns += STEP_NS
         return self.now_unix_ns
 
+    def times(self, count: int) -> range:
+        """The times of so many commands."""
+        first = self.next()
+        self.now_unix_ns += (count - 1) * STEP_NS
+        return range(first, self.now_unix_ns + 1, STEP_NS)
+
 
 def opened(listed: Sequence[str], clock: Clock) -> Engine:
     """A venue in which everything is ready."""

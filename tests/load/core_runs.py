@@ -37,7 +37,7 @@ from tests.load.peers.operations import Market
 from tests.load.peers.worker import GC_YOUNG_OBJECTS
 
 FEW = 1_000
-GROWTH_TURNS = 3
+TURNS = 3
 RECORDED_BATCH_COMMANDS = 256
 TAIL_COMMANDS = 10_000
 """What a start has to carry out again after the snapshot."""
@@ -55,11 +55,11 @@ class NoBarrier(SystemDisk):
 
 def execute_all(engine: Engine, commands: list[Command], clock: Clock) -> float:
     """Commands a second. What the core tells is kept until the end, as a batch keeps it."""
-    execute, told = engine.execute, []
+    execute, told, times = engine.execute, [], clock.times(len(commands))
     gc.collect()
     began = time.perf_counter()
-    for one in commands:
-        told.append(execute(one, clock.next()))
+    for one, now_unix_ns in zip(commands, times, strict=True):
+        told.append(execute(one, now_unix_ns))
     seconds = time.perf_counter() - began
     assert not any(isinstance(events, Replay) for events in told)
     return len(commands) / seconds
@@ -70,7 +70,7 @@ def execution(commands: int) -> dict[str, Any]:
     listed, clock = symbols(1), Clock()
     flow = list(islice(Market(1).operations(), commands))
     made = decoded(command(one, listed[0]) for one in flow)
-    rate = execute_all(opened(listed, clock), made, clock)
+    rates = [execute_all(opened(listed, clock), made, clock) for _ in range(TURNS)]
     engine, taken = opened(listed, clock), list[float]()
     fills = list[bool]()
     gc.collect()
@@ -86,9 +86,10 @@ def execution(commands: int) -> dict[str, Any]:
         "execute_trading": [seconds for seconds, fill in zip(taken, fills, strict=True) if fill],
         "execute_cancel": [seconds for seconds, one in zip(taken, flow, strict=True) if not one.qty_lots],
     }
-    return {"execute_commands_per_s": round(rate)} | {
-        name: percentiles(seconds).as_dict() for name, seconds in kinds.items()
-    }
+    return {
+        "commands_per_s": round(statistics.median(rates)),
+        "best_commands_per_s": round(max(rates)),
+    } | {name: percentiles(seconds).as_dict() for name, seconds in kinds.items()}
 
 
 def memory(most: int) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def growth(resting_orders: int, instruments: int, commands: int) -> dict[str, An
     markets = resting(engine, listed, resting_orders, clock)
     flows = [market.steady(resting_orders // instruments) for market in markets]
     rates = []
-    for _ in range(GROWTH_TURNS):
+    for _ in range(TURNS):
         made = decoded(command(next(flows[n % instruments]), listed[n % instruments]) for n in range(commands))
         rates.append(execute_all(engine, made, clock))
     return {"commands_per_s": round(statistics.median(rates))}

@@ -33,8 +33,8 @@ def show(figures: dict[str, Any]) -> None:
     for name, value in figures.items():
         if isinstance(value, Latencies):
             print(
-                f"{name:32} p50 {value.p50_us:8.0f}  p90 {value.p90_us:8.0f}  p99 {value.p99_us:8.0f}  "
-                f"p99.9 {value.p999_us:8.0f}  max {value.max_us:8.0f} us  ({value.count})"
+                f"{name:32} p50 {value.p50_us:8.1f}  p90 {value.p90_us:8.1f}  p99 {value.p99_us:8.1f}  "
+                f"p99.9 {value.p999_us:8.1f}  max {value.max_us:8.1f} us  ({value.count})"
             )
         else:
             print(f"{name:32} {value:12,}")
