@@ -162,12 +162,14 @@ def configure_instrument(venue: Venue, command: ConfigureInstrument) -> None:
 
 def set_fee_schedule(venue: Venue, command: SetFeeSchedule) -> None:
     """Defines a fee schedule, or changes it for every account that has it."""
-    rates = (command.maker_ppm, command.taker_ppm)
     if not command.fee_schedule:
         venue.refuse(Reason.FIELD_MISSING, "fee_schedule", request_id=command.request_id)
-    elif max(rates) > FEE_PPM_MAX or min(rates) < -FEE_PPM_MAX or not 0 <= command.lot_micro <= MONEY_MICRO_MAX:
-        field = "lot_micro" if max(rates) <= FEE_PPM_MAX and min(rates) >= -FEE_PPM_MAX else "maker_ppm"
-        venue.refuse(Reason.FIELD_INVALID, field, request_id=command.request_id)
+    elif not -FEE_PPM_MAX <= command.maker_ppm <= FEE_PPM_MAX:
+        venue.refuse(Reason.FIELD_INVALID, "maker_ppm", request_id=command.request_id)
+    elif not -FEE_PPM_MAX <= command.taker_ppm <= FEE_PPM_MAX:
+        venue.refuse(Reason.FIELD_INVALID, "taker_ppm", request_id=command.request_id)
+    elif not 0 <= command.lot_micro <= MONEY_MICRO_MAX:
+        venue.refuse(Reason.FIELD_INVALID, "lot_micro", request_id=command.request_id)
     else:
         schedule = venue.fee_schedules.get(command.fee_schedule)
         if schedule is None:
@@ -243,8 +245,6 @@ def _listing_fault(venue: Venue, command: ListInstrument) -> Fault | None:
 def _cash_fault(account: Account | None, command: AdjustCash, total_micro: int) -> Fault | None:
     if account is None:
         return Reason.ACCOUNT_UNKNOWN, "account"
-    if not command.request_id:
-        return Reason.FIELD_MISSING, "request_id"
     if not command.currency:
         return Reason.FIELD_MISSING, "currency"
     if command.amount_micro < 0:
@@ -258,8 +258,6 @@ def _cash_fault(account: Account | None, command: AdjustCash, total_micro: int) 
 def _position_fault(account: Account | None, listing: Listing | None, command: AdjustPosition) -> Fault | None:
     if account is None:
         return Reason.ACCOUNT_UNKNOWN, "account"
-    if not command.request_id:
-        return Reason.FIELD_MISSING, "request_id"
     if listing is None:
         return Reason.SYMBOL_UNKNOWN, "symbol"
     if listing.base_micro_per_lot:

@@ -81,10 +81,7 @@ def close(venue: Venue, order: Order) -> None:
     account = order.account
     account.open_count -= 1
     if order.terms.expire_unix_ns:
-        due = (order.terms.expire_unix_ns, order_id)
-        place = bisect_left(venue.expiries, due)
-        if place < len(venue.expiries) and venue.expiries[place] == due:
-            del venue.expiries[place]
+        del venue.expiries[bisect_left(venue.expiries, (order.terms.expire_unix_ns, order_id))]
     if order.session_id:
         session = venue.sessions.get(order.session_id)
         if session is not None:

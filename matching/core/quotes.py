@@ -71,8 +71,7 @@ def _stands(venue: Venue, quote: Order, quote_id: str, price_ticks: int, qty_lot
     """Whether a standing quote serves for the new one, lowered where needed; if not it is cancelled."""
     same_price = quote.stage == Stage.RESTING and quote.price_ticks == price_ticks
     if not same_price or not 0 < qty_lots <= quote.leaves_qty_lots:
-        if quote.is_open:
-            lifecycle.cancel(venue, quote, Cause.CLIENT, Reason.NONE, RequestKind.QUOTE)
+        lifecycle.cancel(venue, quote, Cause.CLIENT, Reason.NONE, RequestKind.QUOTE)
         return False
     if qty_lots < quote.leaves_qty_lots:
         lower(quote, quote.cum_qty_lots + qty_lots)
