@@ -212,6 +212,16 @@ def test_within_continuous_the_book_is_never_crossed(auction: Market) -> None:
     assert (auction.bids(), auction.asks()) == (["bid 90@105"], [])
 
 
+def test_an_auction_without_a_trade_prints_nothing(auction: Market) -> None:
+    """Where self-trade prevention takes all of it, there is no last trade and the band stays where it was."""
+    auction.reference(50)
+    auction.sell("ALICE", 5, 100, key="old")
+    auction.buy("ALICE", 5, 100, key="new", self_trade_prevention=SelfTradePrevention.CANCEL_BOTH)
+    told = auction.session(CONTINUOUS)
+    assert told.story[1:] == ["old CANCELED SELF_TRADE", "new CANCELED SELF_TRADE"]
+    assert (auction.listing().last_ticks, auction.listing().band_ticks) == (0, 50)
+
+
 def test_reduce_only_orders_trade_what_they_may(auction: Market) -> None:
     """Measured before each trade; with nothing to reduce they are cancelled, the older one first."""
     auction.open("CAROL", lots=0)

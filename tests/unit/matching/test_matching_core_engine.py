@@ -112,6 +112,15 @@ def test_a_check_says_what_the_order_would_be_told(market: Market) -> None:
         assert said is None or told.exec_type == said.exec_type
 
 
+def test_keys_play_no_part_in_a_check(market: Market) -> None:
+    """A key that was used is no reason for a check, and a check uses none up."""
+    market.buy("ALICE", 1, 99, key="K")
+    assert market.check(market.order("ALICE", Side.BUY, 2, 98, key="K")) is None
+    other = market.order("ALICE", Side.BUY, 2, 98, key="L")
+    assert market.check(other) is None
+    assert market.tell(other).story == ["L NEW"]
+
+
 def test_a_check_looks_at_the_time_it_is_asked_at(market: Market) -> None:
     """An expiry that is over by then is over; a time before the last command counts as that command's."""
     late = market.now_unix_ns + 100

@@ -186,7 +186,9 @@ def test_an_unknown_account_is_denied(market: Market, body: commands.Body, kind:
     (refused,) = told = market.tell(body)
     assert told.story == ["B DENIED ACCOUNT_UNKNOWN"]
     assert (refused.account_seq, refused.request, refused.orig_cl_ord_id) == (0, kind, "A")
-    assert (refused.terms.account, refused.terms.side, refused.terms.ord_type) == ("NOBODY", 0, 0)
+    terms = refused.terms
+    assert (terms.account, terms.side, terms.ord_type, terms.time_in_force) == ("NOBODY", 0, 0, 0)
+    assert terms.self_trade_prevention == 0
 
 
 def test_lowering_skips_session_and_risk_but_not_the_gates(market: Market) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from matching.core import commands
 from matching.core.words import Cause, ContingencyType, OrdType, Reason, TimeInForce, TradingSession
-from tests.unit.matching.market import Market, word
+from tests.unit.matching.market import TICK_MICRO, Market, word
 
 CLOSED, PRE_OPEN, OPENING = TradingSession.CLOSED, TradingSession.PRE_OPEN, TradingSession.OPENING_AUCTION
 CONTINUOUS, HALTED, CLOSING = TradingSession.CONTINUOUS, TradingSession.HALTED, TradingSession.CLOSING_AUCTION
@@ -222,8 +222,10 @@ def test_delisting_cancels_every_order(market: Market) -> None:
 
 
 def test_a_delisted_instrument_takes_nothing_again(market: Market) -> None:
-    """No order, no session, no second end."""
+    """No order, no session, no second end; positions stay, and are still marked."""
     market.tell(commands.DelistInstrument("XYZ", "r"))
+    assert market.reference(120).story == ["reference_price_set"]
+    assert market.position("ALICE").unrealized_micro() == 1_000 * 20 * TICK_MICRO
     assert market.buy("ALICE", 1, 99, key="K").story == ["K REJECTED DELISTED symbol"]
     assert market.session(CLOSED).story == ["command_refused DELISTED symbol"]
     assert market.tell(commands.DelistInstrument("XYZ", "again")).story == ["command_refused DELISTED symbol"]

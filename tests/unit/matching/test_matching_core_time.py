@@ -161,6 +161,16 @@ def test_orders_outlive_a_session_that_does_not_cancel_them(market: Market) -> N
     assert market.cancel(bid).story == ["bid CANCELED"]
 
 
+def test_an_order_that_came_before_its_session_is_not_of_it(market: Market) -> None:
+    """An order belongs to a session only if that was open when it came; a mass cancel by session finds it still."""
+    market.buy("ALICE", 1, 90, key="early", session_id="S")
+    open_session(market, "S", cancel_on_disconnect=True)
+    market.buy("ALICE", 1, 90, key="in", session_id="S")
+    assert market.tell(commands.CloseSession("S")).story == ["session_closed", "in CANCELED"]
+    told = market.tell(commands.MassCancel("ALICE", session_id="S"))
+    assert told.story == ["orders_mass_canceled", "early CANCELED"]
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [

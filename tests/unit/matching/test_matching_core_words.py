@@ -2,7 +2,8 @@
 
 import ast
 import typing
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from ordergate.types.v1 import types_pb2 as types
 import matching.core
 from matching import convert
 from matching.core import commands, words
-from matching.core.events import OrderEvent, RiskNumbers
+from matching.core.events import OrderEvent, RiskNumbers, VenueEvent
+from tests.unit.matching.market import Market
 
 FOLDER = Path(matching.core.__file__).parent
 CONTRACT: dict[type, Any] = {
@@ -163,6 +165,108 @@ def test_an_event_of_the_venue_says_all_that_its_message_has() -> None:
     contract = messages()
     for name, given in said().items():
         assert set().union(*given) == {field.name for field in contract[name].fields}, name
+
+
+def same(message: Any, value: Any) -> bool:
+    """Whether a message has the fields of a part of a command."""
+    if not is_dataclass(value):
+        return bool((list(message) if isinstance(value, list) else message) == value)
+    return all(same(getattr(message, field.name), getattr(value, field.name)) for field in fields(value))
+
+
+def test_every_event_reads_back_as_it_was_said(market: Market) -> None:
+    """A day that has each event of the contract: its bytes are read back with every field that the core gave."""
+    done = [event for events_of in day(market) for event in events_of]
+    names = set()
+    for event in done:
+        read = events.Event.FromString(convert.encode_event(event, last_of_command=True))
+        name = event.name if isinstance(event, VenueEvent) else "order"
+        names.add(name)
+        assert (read.WhichOneof("body"), read.seq, read.command_seq) == (name, event.seq, event.command_seq)
+        given = event.fields if isinstance(event, VenueEvent) else order_fields(event)
+        for field, value in given.items():
+            assert same(getattr(getattr(read, name), field), value), (name, field)
+    assert names == messages().keys() - {"instrument_listed", "account_opened", "cash_adjusted", "position_adjusted"}
+
+
+def order_fields(event: Any) -> dict[str, Any]:
+    """The fields of an order event, without the numbers of a denial."""
+    own = {name: value for name, value in vars(event).items() if name in field_names(events.OrderEvent)}
+    return {name: value for name, value in (vars(event.terms) | own).items() if name not in ("is_plain", "risk")}
+
+
+def day(market: Market) -> Iterator[list[Any]]:
+    """Something of everything."""
+    yield market.tell(commands.OpenSession("S", "G", True, 100), session_id="S")
+    yield market.tell(commands.RenewSession("S"))
+    yield market.wait_until(market.now_unix_ns + 200)
+    yield market.tell(commands.CloseSession("S"))
+    yield market.configure("ALICE", self_trade_group="G", short_margin_bps=1)
+    yield market.configure_instrument(price_band_bps=900)
+    yield market.tell(commands.SetFeeSchedule("F", "fees", -5, 7, 9))
+    yield market.configure("BOB", fee_schedule="F")
+    yield market.limit("BOB", repeated_executions=1, order_qty_lots=50)
+    yield market.reference(100)
+    yield market.sell("ALICE", 9, 101, display_qty_lots=2, reduce_only=True, decision_maker="eve", strategy_id="s")
+    yield market.buy("BOB", 5, 101, client_unix_ns=9)
+    yield market.buy("BOB", 51, 101)
+    yield market.tell(commands.ReleaseThrottle("BOB", "XYZ", "go"))
+    terms: dict[str, Any] = {
+        "ord_type": 5,
+        "trail_offset": 5,
+        "trail_unit": 2,
+        "trigger_by": 3,
+        "list_id": "L",
+        "leg": 1,
+    }
+    yield market.sell("ALICE", 1, contingency_type=2, time_in_force=6, expire_unix_ns=2**62, **terms)
+    yield market.tell(commands.MassQuote("ALICE", "Q", [commands.QuoteEntry("XYZ", 90, 1, 120, 1)]))
+    yield market.tell(commands.MassCancel("ALICE", "M", "XYZ", 2, "T"), received_unix_ns=5, session_id="T")
+    yield market.session(words.TradingSession.CLOSING_AUCTION)
+    yield market.tell(commands.EngageKillSwitch(1, "", "stop", "enough"))
+    yield market.tell(commands.ReleaseKillSwitch(1, "", "on", "eve"))
+    yield market.tell(commands.CloseDay(20261122))
+    yield market.tell(commands.CloseDay(20261122))
+    yield market.tell(commands.DelistInstrument("XYZ", "end"))
+
+
+def wired(value: Any) -> Any:
+    """A command, or a part of one, as its message."""
+    if isinstance(value, list):
+        return [wired(part) for part in value]
+    if type(value).__module__ != commands.__name__:
+        return value
+    kind = type(value)
+    return getattr(wire, kind.__name__)(**{name: wired(getattr(value, name)) for name in parameters(kind)})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        commands.MassQuote("A", "Q", [commands.QuoteEntry("X", 1, 2, 3, 4), commands.QuoteEntry("Y")]),
+        commands.SetLimits("A", "X", "r", ["order_qty_lots"], commands.Limits(*range(1, 14), True)),
+        commands.ConfigureAccount("A", "r", ["fee_schedule", "short_margin_bps"], True, 7, "G", "F"),
+        commands.TimeTick(),
+    ],
+    ids=lambda body: type(body).__name__,
+)
+def test_a_command_with_parts_arrives_as_it_was_sent(body: Any) -> None:
+    """Lists and parts included; and who sent it, by which session and gateway."""
+    command = wire.Command(actor="ann", session_id="S", gateway_id="G", received_unix_ns=5)
+    getattr(command, snake(type(body).__name__)).CopyFrom(wired(body))
+    getattr(command, snake(type(body).__name__)).SetInParent()
+    read = convert.decode_command(command.SerializeToString())
+    assert read.body == body
+    assert (read.actor, read.session_id, read.gateway_id, read.received_unix_ns) == ("ann", "S", "G", 5)
+
+
+def test_a_list_of_orders_arrives_in_its_order() -> None:
+    """Each with its fields."""
+    orders = [commands.NewOrder("A", f"K{n}", "X", qty_lots=n, price_ticks=n) for n in range(1, 4)]
+    command = wire.Command(new_order_list=wire.NewOrderList(account="A", orders=wired(orders)))
+    body = convert.decode_command(command.SerializeToString()).body
+    assert isinstance(body, commands.NewOrderList)
+    assert [vars(order) for order in body.orders] == [vars(order) for order in orders]
 
 
 def test_an_order_event_has_the_fields_of_its_message() -> None:
