@@ -64,14 +64,21 @@ class OrderTerms(_message.Message):
     """Quantity in units of the instrument, FIX tag 38; a multiple of the lot."""
     price: _builtins.str
     """Limit price in the quote currency, FIX tag 44; a multiple of the tick.
-    Required for LIMIT and STOP_LIMIT, refused for MARKET.
+    Required for LIMIT and STOP_LIMIT, refused for all others.
     """
     stop_px: _builtins.str
-    """Trigger price in the quote currency, FIX tag 99."""
+    """Trigger price in the quote currency, FIX tag 99; a multiple of the tick.
+    Required for STOP and STOP_LIMIT, which watch the last trade; where the
+    trail begins for a TRAILING_STOP; refused for all others.
+    """
     display_qty: _builtins.str
-    """The part of the quantity shown in the book, FIX tag 1138."""
+    """The part of the quantity shown in the book, FIX tag 1138; a multiple of the
+    lot, at most `qty`. For LIMIT and STOP_LIMIT orders that may rest.
+    """
     min_qty: _builtins.str
-    """The smallest first fill accepted, FIX tag 110."""
+    """The smallest first fill accepted, FIX tag 110; a multiple of the lot, at most
+    `qty`. For IOC orders.
+    """
     self_trade_prevention: _types_pb2.SelfTradePrevention.ValueType
     """Self-trade prevention. CANCEL_NEWEST when not given."""
     decision_maker: _builtins.str
@@ -80,11 +87,13 @@ class OrderTerms(_message.Message):
     """The strategy the order belongs to, at most 36 characters."""
     @_builtins.property
     def trail(self) -> Global___Trail:
-        """Makes the trigger follow the market."""
+        """Makes the trigger follow the market; required for TRAILING_STOP, refused for
+        all others.
+        """
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When a GTD order ends, FIX tag 126."""
+        """When a GTD order ends, FIX tag 126; required for GTD, refused for all others."""
 
     @_builtins.property
     def exec_inst(self) -> Global___ExecInst:
@@ -139,11 +148,13 @@ class Trail(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     TRIGGER_BY_FIELD_NUMBER: _builtins.int
     offset: _builtins.str
-    """The distance, a positive decimal in `unit`."""
+    """The distance, a positive decimal in `unit`: a multiple of the tick, or a whole
+    number of basis points from 1 to 10000.
+    """
     unit: _types_pb2.TrailUnit.ValueType
     """Unit of the distance."""
     trigger_by: _types_pb2.TriggerBy.ValueType
-    """The price that the trigger watches."""
+    """The price that the trigger watches; LAST when not given."""
     def __init__(
         self,
         *,
@@ -197,9 +208,13 @@ class Contingency(_message.Message):
     type: _types_pb2.ContingencyType.ValueType
     """The kind of tie."""
     list_id: _builtins.str
-    """The client's id of the list, FIX tag 66."""
+    """The client's id of the list, FIX tag 66, formed like `cl_ord_id`; an account's
+    list has one type, and begins with leg 1.
+    """
     leg: _builtins.int
-    """The place of this order in the list, from 1, FIX tag 67."""
+    """The place of this order in the list, from 1, FIX tag 67; OCO has two, OTOCO
+    three, OTO up to eight.
+    """
     def __init__(
         self,
         *,
