@@ -70,6 +70,8 @@ class Result:
     seq: int
     original: bytes
     durable_unix_ns: int
+    refused: int = 0
+    """Why it was not sequenced."""
 
     @property
     def repeated(self) -> events.Event | None:
@@ -139,10 +141,13 @@ class Link:
         batch = response.batch
         self.batches.append(batch)
         replays = {replay.correlation: replay.event for replay in batch.replays}
+        refusals = {refusal.correlation: refusal.reason for refusal in batch.refusals}
         for correlation, seq in zip(batch.correlations, batch.command_seqs, strict=True):
             assert correlation not in self.results, "a command is answered once"
             self.order.append(correlation)
-            self.results[correlation] = Result(seq, replays.get(correlation, b""), batch.durable_unix_ns)
+            self.results[correlation] = Result(
+                seq, replays.get(correlation, b""), batch.durable_unix_ns, refusals.get(correlation, 0)
+            )
 
 
 @asynccontextmanager

@@ -24,7 +24,15 @@ def fails(fd):
 os.fdatasync = fails
 """
 """Put before MAIN: after that many barriers every one fails."""
-PASSED_ON = ("home", "genesis_file", "journal_segment_bytes", "auth_jwks_file", "auth_service_key_file")
+PASSED_ON = (
+    "home",
+    "genesis_file",
+    "journal_segment_bytes",
+    "journal_keep_events",
+    "snapshot_interval_events",
+    "auth_jwks_file",
+    "auth_service_key_file",
+)
 LOGGED_MAX = 200
 
 
