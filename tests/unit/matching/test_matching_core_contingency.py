@@ -318,3 +318,14 @@ def test_funds_are_looked_at_when_a_child_is_activated(market: Market) -> None:
     market.buy("BOB", 1, 99, **leg(1, OTO))
     assert market.buy("BOB", 10**6, 10**5, key="child", **leg(2, OTO)).story == ["child PENDING_NEW"]
     assert market.sell("ALICE", 1, 99).story[3:] == ["child TRIGGERED", "child CANCELED BUYING_POWER"]
+
+
+def test_a_minimum_above_what_is_left_is_not_fillable(market: Market) -> None:
+    """A child whose quantity was lowered below its `min_qty` cannot trade that much at once: nothing trades."""
+    (parent,) = market.buy("BOB", 10, 99, key="parent", **leg(1, OTO))
+    ioc: dict[str, Any] = {"time_in_force": TimeInForce.IOC, "min_qty_lots": 10}
+    market.sell("BOB", 10, 90, key="child", **ioc, **leg(2, OTO))
+    market.sell("ALICE", 3, 99)
+    market.buy("ALICE", 50, 95)
+    told = market.cancel(parent)
+    assert told.story[1:] == ["child RESTATED 3 CONTINGENCY", "child TRIGGERED", "child CANCELED NOT_FILLABLE"]

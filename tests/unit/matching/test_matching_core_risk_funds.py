@@ -5,8 +5,19 @@ CheckOrder says the same (`asking`). A docstring begins with the rule that it sh
 
 from typing import Any
 
+import pytest
+
 from matching.core import commands
-from matching.core.words import Cause, ExecType, OrdType, Reason, Side, TimeInForce
+from matching.core.words import (
+    Cause,
+    ContingencyType,
+    ExecType,
+    OrdType,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from tests.unit.matching.asking import denial, passes
 from tests.unit.matching.market import TICK_MICRO, Market, numbers
 
@@ -222,6 +233,18 @@ def test_buying_power_of_a_market_purchase(market: Market) -> None:
     expected = ("buying_power", "MONEY_MICRO", micro(203) - 1, 0, micro(203), 0)
     assert denial(market, "CAROL", BUY, 2)[1] == expected
     assert passes(market, "CAROL", BUY, 1)
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["own order", "legs of an OCO"])
+def test_a_market_purchase_never_spends_what_is_not_there(market: Market, tied: bool) -> None:
+    """buying_power: also when the sweep passes by what it has counted on, and goes on at a dearer price."""
+    market.open("CAROL", cash=micro(2_000), lots=10)
+    first: dict[str, Any] = {"contingency_type": ContingencyType.OCO, "list_id": "L"} if tied else {}
+    market.sell("BOB", 10, 100, leg=1 if tied else 0, **first)
+    market.sell("BOB" if tied else "CAROL", 10, 100, leg=2 if tied else 0, **first)
+    market.sell("ALICE", 20, 109)
+    market.buy("CAROL", 20, self_trade_prevention=SelfTradePrevention.CANCEL_OLDEST)
+    assert market.cash("CAROL").cash_micro >= 0
 
 
 def test_buying_power_of_a_short_sale(market: Market) -> None:

@@ -337,3 +337,13 @@ def test_waiting_orders_can_be_cancelled_and_expire(market: Market) -> None:
     market.trade(105)
     assert market.reference(105).story == ["reference_price_set"]
     assert market.engine.venue.touch_watched == {}
+
+
+def test_a_trail_stays_within_64_bits(market: Market) -> None:
+    """However far it is asked to be away: it is refused, or its trigger price can be told."""
+    told = market.buy("BOB", 1, **trailing(2**63 - 1))
+    if told[0].ord_status == OrdStatus.PENDING_NEW:
+        market.trade(100)
+        assert market.cancel(told[0])[0].stop_px_ticks < 2**63
+    else:
+        assert told.story[0].endswith("REJECTED VALUE_TOO_LARGE trail.offset")

@@ -244,7 +244,9 @@ def wired(value: Any) -> Any:
     "body",
     [
         commands.MassQuote("A", "Q", [commands.QuoteEntry("X", 1, 2, 3, 4), commands.QuoteEntry("Y")]),
-        commands.SetLimits("A", "X", "r", ["order_qty_lots"], commands.Limits(*range(1, 14), True)),
+        commands.SetLimits(
+            "A", "X", "r", ["order_qty_lots"], commands.Limits(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, True)
+        ),
         commands.ConfigureAccount("A", "r", ["fee_schedule", "short_margin_bps"], True, 7, "G", "F"),
         commands.TimeTick(),
     ],
