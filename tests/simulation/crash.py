@@ -258,9 +258,10 @@ class Campaign:
                     sent: list[Asked] = []
                     await self._ask_again(link, sent)
                     await link.carry_out(stop)
+                    self.ledger.close(link, sent)
             server.process.terminate()
             assert await server.ended() == 0, server.said
-        self.shadow.follow()
+        check_files(self.shadow, self.ledger, self.settings.journal_dir)
         check_drained(self.shadow.engine)
 
 
