@@ -111,19 +111,6 @@ class BookSide:
         """Prices in ticks and their levels, best first."""
         return [(rank * self.sign, self.levels[rank]) for rank in reversed(self.ranks)]
 
-    def sweep_value(self, qty_lots: int, worst_ticks: int) -> int:
-        """What taking up to `qty_lots` at `worst_ticks` or better would trade for, in ticks times lots."""
-        value = 0
-        worst_rank = worst_ticks * self.sign
-        place = len(self.ranks) - 1
-        while place >= 0 and qty_lots and self.ranks[place] >= worst_rank:
-            rank = self.ranks[place]
-            taken = min(qty_lots, self.levels[rank].qty_lots)
-            value += taken * rank * self.sign
-            qty_lots -= taken
-            place -= 1
-        return value
-
 
 class Book:
     """Bids and asks of one instrument. Never crossed between two commands of continuous trading."""

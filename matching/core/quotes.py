@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from matching.core import lifecycle
 from matching.core.commands import MassQuote, NewOrder, QuoteEntry
+from matching.core.gates import check_gates
 from matching.core.keys import Outcome, remember
 from matching.core.orders import Order, Stage
 from matching.core.replace import lower
@@ -70,7 +71,8 @@ def _quote(venue: Venue, account: Account, quote_id: str, entry: QuoteEntry) -> 
 def _stands(venue: Venue, quote: Order, quote_id: str, price_ticks: int, qty_lots: int) -> bool:
     """Whether a standing quote serves for the new one, lowered where needed; if not it is cancelled."""
     same_price = quote.stage == Stage.RESTING and quote.price_ticks == price_ticks
-    if not same_price or not 0 < qty_lots <= quote.leaves_qty_lots:
+    is_stopped = check_gates(venue, quote.account, quote.listing, venue.session_id) is not None
+    if is_stopped or not same_price or not 0 < qty_lots <= quote.leaves_qty_lots:
         lifecycle.cancel(venue, quote, Cause.CLIENT, Reason.NONE, RequestKind.QUOTE)
         return False
     if qty_lots < quote.leaves_qty_lots:

@@ -8,7 +8,7 @@ from matching.core import lifecycle, risk, triggers
 from matching.core.gates import check_gates, check_trading_session
 from matching.core.holds import hold
 from matching.core.keys import Outcome, remember
-from matching.core.ledger import MONEY_MICRO_MAX
+from matching.core.ledger import LOTS_MAX, MONEY_MICRO_MAX
 from matching.core.limits import limits_of
 from matching.core.orders import Order, Stage
 from matching.core.refusals import Refusal, rejected
@@ -154,7 +154,7 @@ def _applicable(order: Order, command: ReplaceOrder, change: Change) -> Refusal 
     if change.display_qty_lots > change.qty_lots:
         return rejected(Reason.FIELD_INVALID, "display_qty")
     price_ticks = max(change.price_ticks, change.stop_px_ticks)
-    if change.qty_lots * price_ticks * order.listing.micro_per_tick_lot > MONEY_MICRO_MAX:
+    if change.qty_lots > LOTS_MAX or change.qty_lots * price_ticks * order.listing.micro_per_tick_lot > MONEY_MICRO_MAX:
         return rejected(Reason.VALUE_TOO_LARGE, "qty")
     return None
 

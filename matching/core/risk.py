@@ -76,10 +76,7 @@ def intent_of(
     """What a new order wants."""
     limits = limits_of(venue, account, position)
     qty_lots = command.qty_lots
-    value = qty_lots * (command.price_ticks or command.stop_px_ticks)
-    if not value:
-        listing = position.listing
-        value = listing.book.opposite(is_buy).sweep_value(qty_lots, listing.collar_ticks(is_buy))
+    value = qty_lots * (command.price_ticks or command.stop_px_ticks or position.listing.worst_ticks(is_buy))
     return Intent(
         account,
         position,

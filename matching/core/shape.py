@@ -53,6 +53,8 @@ def check_shape(listing: Listing, command: NewOrder, now_unix_ns: int) -> Refusa
     if refusal is not None:
         return refusal
     price_ticks = max(command.price_ticks, command.stop_px_ticks)
+    if command.trail_unit == TrailUnit.PRICE:
+        price_ticks = max(price_ticks, command.trail_offset)
     if command.qty_lots * price_ticks * listing.micro_per_tick_lot > MONEY_MICRO_MAX:
         return rejected(Reason.VALUE_TOO_LARGE, "qty")
     return None

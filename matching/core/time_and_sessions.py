@@ -95,6 +95,9 @@ def renew_session(venue: Venue, command: RenewSession) -> None:
 
 def close_session(venue: Venue, command: CloseSession) -> None:
     """Ends a session, or every session of a gateway that was lost, by id."""
+    if not command.session_id and not command.gateway_id:
+        venue.refuse(Reason.FIELD_MISSING, "session_id")
+        return
     if command.session_id:
         found = [command.session_id] if command.session_id in venue.sessions else []
     else:

@@ -245,7 +245,7 @@ def _check_post_only(listing: Listing, command: NewOrder) -> Refusal | None:
 def _work_continuous(venue: Venue, order: Order) -> None:
     worst_ticks = order.price_ticks or order.listing.collar_ticks(order.is_buy)
     needed_lots = order.leaves_qty_lots if order.terms.time_in_force == TimeInForce.FOK else order.terms.min_qty_lots
-    if needed_lots and not (worst_ticks and can_fill(order, needed_lots, worst_ticks)):
+    if needed_lots and not _can_fill(order, needed_lots, worst_ticks):
         lifecycle.cancel(venue, order, Cause.SYSTEM, Reason.NOT_FILLABLE)
         return
     stop = sweep(venue, order, worst_ticks) if worst_ticks else Stop.DONE
@@ -253,6 +253,10 @@ def _work_continuous(venue: Venue, order: Order) -> None:
         halt(venue, order.listing)
     if order.is_open:
         _settle_rest(venue, order, stop)
+
+
+def _can_fill(order: Order, needed_lots: int, worst_ticks: int) -> bool:
+    return bool(worst_ticks) and needed_lots <= order.leaves_qty_lots and can_fill(order, needed_lots, worst_ticks)
 
 
 def _settle_rest(venue: Venue, order: Order, stop: int) -> None:
@@ -279,11 +283,7 @@ def _activate(venue: Venue, order: Order) -> None:
     if order.is_triggered and order.order_list is not None and order.order_list.is_rivalry(order.terms.leg):
         lifecycle.decide(venue, order)
     listing = order.listing
-    if order.price_ticks:
-        value = order.leaves_qty_lots * order.price_ticks
-    else:
-        worst_ticks = listing.collar_ticks(order.is_buy)
-        value = listing.book.opposite(order.is_buy).sweep_value(order.leaves_qty_lots, worst_ticks)
+    value = order.leaves_qty_lots * (order.price_ticks or listing.worst_ticks(order.is_buy))
     refusal = risk.check_activation(venue, order, value)
     if refusal is None and order.terms.post_only and would_take(listing, order.is_buy, order.price_ticks):
         refusal = rejected(Reason.WOULD_TAKE, "price")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matching.core.venue import Listing, Venue
 
 BPS: Final = 10_000
+PRICE_TICKS_MAX: Final = 2**62
 by_id = attrgetter("order_id")
 
 
@@ -89,7 +90,7 @@ def follow(order: Order, price_ticks: int) -> None:
     if terms.trail_unit == TrailUnit.BPS:
         offset = max(1, price_ticks * offset // BPS)
     if order.is_buy:
-        stop_px_ticks = price_ticks + offset
+        stop_px_ticks = min(price_ticks + offset, PRICE_TICKS_MAX)
         if not order.stop_px_ticks or stop_px_ticks < order.stop_px_ticks:
             order.stop_px_ticks = stop_px_ticks
     else:

@@ -70,6 +70,10 @@ class Listing:
             return best_ticks * (BPS + self.market_collar_bps) // BPS
         return max(1, -(-best_ticks * (BPS - self.market_collar_bps) // BPS))
 
+    def worst_ticks(self, is_buy: bool) -> int:
+        """The price that values an order without one: the collar of a purchase, the best bid for a sale; 0 for none."""
+        return self.collar_ticks(is_buy) if is_buy else self.book.bids.best_ticks()
+
     def mark_ticks(self) -> int:
         """The price that positions are valued at; 0 for none."""
         return self.reference_ticks or self.last_ticks
