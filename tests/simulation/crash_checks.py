@@ -37,7 +37,7 @@ class Shadow:
         """The last events."""
         self.epochs: list[int] = []
         self._accepted: set[tuple[str, str]] = set()
-        self._folders = (archive, journal_dir)
+        self._folders = (journal_dir, archive)
 
     def follow(self, until_seq: int = 0) -> None:
         """Carries out what is new in the journal, up to the command that holds `until_seq`.
@@ -45,6 +45,13 @@ class Shadow:
         Checks I3 and I10 on the way: no gap, no smaller epoch, no earlier time;
         and that every command gives its recorded events.
         """
+        while True:
+            try:
+                return self._follow(until_seq)
+            except FileNotFoundError:
+                continue  # A live server has just dropped a segment; it is in the archive.
+
+    def _follow(self, until_seq: int) -> None:
         segments = dict(segment for folder in self._folders for segment in segments_of(folder))
         for segment in checked(sorted(segments.items()), self.engine.seq):
             for frame in segment.frames:
