@@ -17,6 +17,7 @@ from ordergate.matching.v1.matching_pb2_grpc import add_MatchingServiceServicer_
 from matching.calendar import close_days, keep_time
 from matching.feed import Feed
 from matching.genesis import genesis_commands
+from matching.journal.interface import Journal
 from matching.recovery import Rebuilt
 from matching.sequencer import NO_LINK, Sequencer
 from matching.service import MatchingService
@@ -28,6 +29,7 @@ from runtime.settings import Settings
 
 log = get_logger(__name__)
 STORAGE_WATCH_S = 0.2
+WRITER_CHECK_S = 1.0
 
 
 @asynccontextmanager
@@ -55,7 +57,9 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
             asyncio.create_task(close_days(sequencer)),
             asyncio.create_task(keep_time(sequencer)),
             asyncio.create_task(_watch_storage(sequencer, health)),
+            asyncio.create_task(_stay_writer(journal), name="writer"),
         ]
+        beside[-1].add_done_callback(end_if_failed)
         service = MatchingService(sequencer, feed, journal.epoch)
         health.on_drain(service.close)
         health.set(True)
@@ -84,6 +88,13 @@ async def _opened(settings: Settings, rebuilt: Rebuilt) -> Storage:
     if storage is None:
         raise asyncio.CancelledError
     return storage
+
+
+async def _stay_writer(journal: Journal) -> None:
+    """Ends the process when another one has taken over, although no batch has shown it yet."""
+    while True:
+        await asyncio.sleep(WRITER_CHECK_S)
+        await asyncio.to_thread(journal.check)
 
 
 async def _watch_storage(sequencer: Sequencer, health: Health) -> None:

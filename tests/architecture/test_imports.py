@@ -35,6 +35,7 @@ PURE_NEEDS = {
     "itertools",
     "math",
     "msgspec",
+    "mypy_extensions",
     "operator",
     "re",
     "struct",
