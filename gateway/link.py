@@ -32,6 +32,8 @@ PENDING_COMMANDS_MAX = 65_536
 SILENCE_MAX_S = 5.0
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
+REFUSED_RETRY_S = 1.0
+"""When a command that was not taken may be sent again."""
 
 log = get_logger(__name__)
 up_gauge = Gauge("ordergate_gateway_link_up", "1 while the link to matching stands.")
@@ -44,9 +46,13 @@ class Waiter(Protocol):
     def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears the events of the command with this tag, the first of which answers it.
 
-        None when matching could not read the command; only the original first
-        event, and `repeated`, when it repeats an earlier request.
+        Only the original first event, and `repeated`, when it repeats an
+        earlier request.
         """
+        ...
+
+    def refused(self, tag: int, refused: Refused) -> None:
+        """Hears that matching did not take the command with this tag; nothing happened."""
         ...
 
 
@@ -230,6 +236,7 @@ class Link:
         told = [Event(data) for data in batch.events]
         durable_unix_ns = batch.durable_unix_ns
         replays = {replay.correlation: replay.event for replay in batch.replays}
+        refusals = {refusal.correlation: refusal.reason for refusal in batch.refusals}
         for seq, correlation in zip(batch.command_seqs, batch.correlations, strict=True):
             pending = self._pending.pop(correlation, None)
             if pending is None:
@@ -241,7 +248,7 @@ class Link:
                 original = Event(replays[correlation])
                 waiter.answered(tag, [original], durable_unix_ns, repeated=True)
             else:
-                waiter.answered(tag, [], durable_unix_ns, repeated=False)
+                waiter.refused(tag, _not_taken(refusals.get(correlation, types.REASON_INTERNAL)))
         self._tell(told, durable_unix_ns)
 
     def _hear(self, encoded: Sequence[bytes], durable_unix_ns: int) -> None:
@@ -259,6 +266,15 @@ class Link:
 
 def _unreachable() -> Refused:
     return Refused(types.REASON_MATCHING_UNAVAILABLE, "the matching engine cannot be reached at the moment")
+
+
+def _not_taken(reason: types.Reason.ValueType) -> Refused:
+    """The refusal of a command that matching has answered without an event: it could not read it, or has no room."""
+    if reason == types.REASON_INTERNAL:
+        return Refused(reason, "a fault of the server")
+    return Refused(
+        reason, "the venue has no room to write orders down; cancels are taken", retry_after_s=REFUSED_RETRY_S
+    )
 
 
 def _events_of(command_seq: int, told: Sequence[Event]) -> Sequence[Event]:

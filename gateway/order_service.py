@@ -56,6 +56,12 @@ class _OneAnswer:
         if not self.future.done():
             self.future.set_result(Answer(told, durable_unix_ns, repeated))
 
+    def refused(self, tag: int, refused: Refused) -> None:
+        """Hears from the link that it was not taken."""
+        del tag
+        if not self.future.done():
+            self.future.set_exception(refused)
+
 
 class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
     """Order entry for clients."""
@@ -183,13 +189,11 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         waits, it is carried out.
 
         Raises:
-            Refused: it was denied or rejected, or its outcome is not known yet.
+            Refused: it was denied, rejected or not taken, or its outcome is not known yet.
         """
         waiter = _OneAnswer()
         self._link.submit([command], waiter, [0])
         told, durable_unix_ns, repeated = await waiter.future
-        if not told:
-            raise Refused(types.REASON_INTERNAL, "matching could not read the command")
         read = [event.parsed() for event in told]
         refused = refusal(read[0], self._instruments)
         if refused is not None:

@@ -67,20 +67,23 @@ class Session(Reader):
 
     def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears from the link what became of the command with correlation id `tag`."""
+        self._has_answer()
+        if not repeated:
+            self._direct[told[0].seq] = tag
+            return
+        original = report(told[0].parsed(), self._instruments, self._reports.epoch, durable_unix_ns, tag)
+        original.poss_dup = True
+        self._reply(wire.CommandReply(correlation_id=tag, original=original))
+
+    def refused(self, tag: int, refused: Refused) -> None:
+        """Hears from the link that the command with correlation id `tag` was not taken."""
+        self._has_answer()
+        self._reply(_refusal(tag, refused))
+
+    def _has_answer(self) -> None:
         self._unanswered -= 1
         if not self._room.is_set():
             self._make_room()
-        if told and not repeated:
-            self._direct[told[0].seq] = tag
-            return
-        reply = wire.CommandReply(correlation_id=tag)
-        if not told:
-            reply.refused.CopyFrom(types.ReasonDetail(code=types.REASON_INTERNAL, text="a fault of the server"))
-        else:
-            original = report(told[0].parsed(), self._instruments, self._reports.epoch, durable_unix_ns, tag)
-            original.poss_dup = True
-            reply.original.CopyFrom(original)
-        self._reply(reply)
 
     def hear(self, event: Event, epoch: int, durable_unix_ns: int) -> None:
         """Takes a live event, unless the session wants only the answers to its own commands."""
