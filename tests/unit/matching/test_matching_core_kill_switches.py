@@ -86,6 +86,18 @@ def test_a_replace_in_scope_is_denied(market: Market) -> None:
     assert told.story == ["R DENIED KILL_SWITCH session"]
 
 
+def test_a_quote_under_a_kill_switch_keeps_no_standing_quote(market: Market) -> None:
+    """By a killed session, of quotes that another one has placed: CANCELED, and the new sides DENIED."""
+    quote = [commands.QuoteEntry("XYZ", 90, 5, 110, 5)]
+    market.tell(commands.MassQuote("ALICE", "Q1", quote), session_id="S1")
+    engage(market, SESSION, "S2")
+    lower = [commands.QuoteEntry("XYZ", 90, 4, 110, 5)]
+    assert market.tell(commands.MassQuote("ALICE", "Q2", lower), session_id="S2").story == [
+        "mass_quote_accepted", "Q1 CANCELED", "Q1 CANCELED",
+        "Q2 DENIED KILL_SWITCH session", "Q2 DENIED KILL_SWITCH session",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("scope", "target", "_keys"), SCOPES)
 def test_releasing_lets_new_orders_in_again(busy: Market, scope: int, target: str, _keys: list[str]) -> None:
     """Told with who asked and who approved; it does not bring back what was cancelled."""

@@ -252,6 +252,15 @@ def test_a_triggered_stop_limit_has_no_trigger_any_more(market: Market) -> None:
     assert market.replace(waiting, price=98, key="C").story == ["C REPLACED 5"]
 
 
+def test_a_quantity_has_its_bound_without_a_price_too(market: Market) -> None:
+    """2^62 lots, as for a new order, where an order has nothing to be worth something with."""
+    market.tell(commands.ListInstrument("ABC", 1, "USD", 10**12, 1))
+    terms: dict[str, Any] = {"ord_type": OrdType.TRAILING_STOP, "trail_offset": 1, "trail_unit": 2, "symbol": "ABC"}
+    (waiting,) = market.sell("ALICE", 5, **terms)
+    assert market.replace(waiting, qty_nano=2**62 + 1, key="A").story == ["A REJECTED VALUE_TOO_LARGE qty"]
+    assert market.replace(waiting, qty_nano=2**62, key="B")[0].exec_type == ExecType.REPLACED
+
+
 def test_a_child_that_waits_for_its_parent_may_be_replaced(market: Market) -> None:
     """It changes, is not worked, and comes to its turn with its new terms."""
     oto: dict[str, Any] = {"contingency_type": ContingencyType.OTO, "list_id": "L"}

@@ -135,19 +135,27 @@ def test_order_notional(market: Market) -> None:
         {"ord_type": OrdType.MARKET},
         {"ord_type": OrdType.TRAILING_STOP, "trail_offset": 1, "trail_unit": 1},
     ],
-    ids=["stop_px", "price before stop_px", "sweep", "sweep of a trail"],
+    ids=["stop_px", "price before stop_px", "MARKET", "TRAILING_STOP"],
 )
 def test_order_notional_of_orders_without_a_price(market: Market, terms: dict[str, Any]) -> None:
-    """order_notional: else at the stop_px, else what the sweep would cost within the collar: 9 at 100, 1 at 101."""
+    """order_notional: else at the stop_px, else a purchase at the collar's price: 110 where the best ask is 100."""
     market.sell("BOB", 9, 100)
-    market.sell("BOB", 1, 101)
-    market.sell("BOB", 99, 200)
-    value = (1_000 if "stop_px_ticks" in terms else 1_001) * TICK_MICRO
+    market.sell("BOB", 99, 109)
+    value = (1_000 if "stop_px_ticks" in terms else 1_100) * TICK_MICRO
     market.limit(order_notional_micro=value - 1)
     numbers = ("order_notional", "MONEY_MICRO", value - 1, 0, value, 1)
     assert denial(market, "ALICE", BUY, 10, **terms) == ("ORDER_NOTIONAL_LIMIT qty", numbers)
     market.limit(order_notional_micro=value)
     assert passes(market, "ALICE", BUY, 10, **terms)
+
+
+def test_order_notional_of_a_market_sale(market: Market) -> None:
+    """order_notional: at the best bid, and with nothing where there is none."""
+    market.limit("ALICE", order_notional_micro=1_000 * TICK_MICRO - 1)
+    assert passes(market, "ALICE", SELL, 10)
+    market.buy("BOB", 1, 100)
+    assert denial(market, "ALICE", SELL, 10)[1][4] == 1_000 * TICK_MICRO
+    assert passes(market, "ALICE", SELL, 9)
 
 
 def test_order_notional_of_a_replace_is_of_the_whole_order(market: Market) -> None:

@@ -226,13 +226,24 @@ def test_buying_power_counts_fees(market: Market) -> None:
 
 
 def test_buying_power_of_a_market_purchase(market: Market) -> None:
-    """buying_power: what the sweep would cost now."""
-    market.open("CAROL", cash=micro(203) - 1, lots=0)
+    """buying_power: at the collar's price, 111 where the best ask is 101: no sweep can cost more."""
+    market.open("CAROL", cash=micro(222) - 1, lots=0)
     market.sell("BOB", 1, 101)
     market.sell("BOB", 1, 102)
-    expected = ("buying_power", "MONEY_MICRO", micro(203) - 1, 0, micro(203), 0)
+    expected = ("buying_power", "MONEY_MICRO", micro(222) - 1, 0, micro(222), 0)
     assert denial(market, "CAROL", BUY, 2)[1] == expected
-    assert passes(market, "CAROL", BUY, 1)
+    market.tell(commands.AdjustCash("CAROL", "USD", 1, "one"))
+    assert passes(market, "CAROL", BUY, 2)
+
+
+def test_buying_power_of_a_short_market_sale(market: Market) -> None:
+    """buying_power: its margin beyond the proceeds at the best bid."""
+    shorts(market, cash=micro(500) - 1)
+    market.buy("BOB", 1, 100)
+    market.buy("BOB", 9, 95)
+    expected = ("buying_power", "MONEY_MICRO", micro(500) - 1, 0, micro(500), 0)
+    assert denial(market, "CAROL", SHORT, 10)[1] == expected
+    assert passes(market, "CAROL", SHORT, 9)
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["own order", "legs of an OCO"])
@@ -341,14 +352,14 @@ def test_what_waits_is_asked_when_it_is_its_turn(market: Market) -> None:
     assert found == [name for _, name in expected]
 
 
-def test_a_triggered_market_order_is_asked_for_what_its_sweep_costs(market: Market) -> None:
-    """buying_power: a STOP has no price at its turn either."""
-    market.open("CAROL", cash=micro(211) - 1, lots=0)
+def test_a_triggered_market_order_is_asked_for_its_collar_s_price(market: Market) -> None:
+    """buying_power: a STOP has no price at its turn either; the best ask of then is 105, and 115 the furthest."""
+    market.open("CAROL", cash=micro(230) - 1, lots=0)
     market.buy("CAROL", 2, ord_type=OrdType.STOP, stop_px_ticks=105)
     for price in (105, 105, 106):
         market.sell("ALICE", 1, price)
     ended = market.buy("BOB", 1, 105)[-1]
-    assert numbers(ended.risk) == ("buying_power", "MONEY_MICRO", micro(211) - 1, 0, micro(211), 0)
+    assert numbers(ended.risk) == ("buying_power", "MONEY_MICRO", micro(230) - 1, 0, micro(230), 0)
 
 
 def test_a_triggered_sale_is_asked_for_its_lots(market: Market) -> None:

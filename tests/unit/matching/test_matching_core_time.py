@@ -180,6 +180,7 @@ def test_an_order_that_came_before_its_session_is_not_of_it(market: Market) -> N
         (commands.RenewSession("T"), "FIELD_INVALID session_id"),
         (commands.CloseSession("T"), "FIELD_INVALID session_id"),
         (commands.CloseSession(gateway_id="G"), "FIELD_INVALID gateway_id"),
+        (commands.CloseSession(), "FIELD_MISSING session_id"),
     ],
 )
 def test_a_session_that_cannot_be_is_refused(market: Market, body: commands.Body, why: str) -> None:

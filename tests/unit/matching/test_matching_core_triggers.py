@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from matching.core.commands import CancelOrder, ListInstrument
+from matching.core.commands import AdjustPosition, CancelOrder, ListInstrument
 from matching.core.words import Cause, OrdStatus, OrdType, RequestKind, Side, TimeInForce, TradingSession, TriggerBy
 from tests.unit.matching.market import Market
 
@@ -339,11 +339,19 @@ def test_waiting_orders_can_be_cancelled_and_expire(market: Market) -> None:
     assert market.engine.venue.touch_watched == {}
 
 
-def test_a_trail_stays_within_64_bits(market: Market) -> None:
-    """However far it is asked to be away: it is refused, or its trigger price can be told."""
-    told = market.buy("BOB", 1, **trailing(2**63 - 1))
-    if told[0].ord_status == OrdStatus.PENDING_NEW:
-        market.trade(100)
-        assert market.cancel(told[0])[0].stop_px_ticks < 2**63
-    else:
-        assert told.story[0].endswith("REJECTED VALUE_TOO_LARGE trail.offset")
+def test_an_offset_counts_in_the_value_of_an_order(market: Market) -> None:
+    """`qty × trail offset × worth` at most 2^62, in unit PRICE; basis points have their own bound."""
+    at_most = 2**62 // 10_000
+    assert market.buy("BOB", 1, key="A", **trailing(at_most + 1)).story == ["A REJECTED VALUE_TOO_LARGE qty"]
+    assert market.buy("BOB", 1, key="B", **trailing(at_most)).story == ["B PENDING_NEW"]
+    assert market.buy("BOB", at_most, key="C", **trailing(10_000, trail_unit=2)).story == ["C PENDING_NEW"]
+
+
+def test_a_trail_never_goes_beyond_what_can_be_told(market: Market) -> None:
+    """2^62 ticks at most, here of an instrument whose ticks are worth 10^-6."""
+    market.tell(ListInstrument("ABC", 1, "USD", 10**3, 10**9))
+    (order,) = market.buy("BOB", 1, symbol="ABC", **trailing(2**62))
+    market.tell(AdjustPosition("ALICE", "ABC", 1, 1, "abc"))
+    market.sell("ALICE", 1, 100, symbol="ABC")
+    market.buy("BOB", 1, 100, symbol="ABC")
+    assert market.state(order).stop_px_ticks == 2**62
