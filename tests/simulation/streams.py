@@ -64,12 +64,12 @@ def opening() -> Iterator[c.Command]:
     for number, account in enumerate(ACCOUNTS):
         bodies.append(c.OpenAccount(account))
         for currency in ("USD", "EUR"):
-            bodies.append(c.AdjustCash(account, currency, 20_000_000_000 >> number, f"cash-{currency}"))
+            bodies.append(c.AdjustCash(account, currency, 160_000_000_000 >> number, f"cash-{currency}"))
         for slot in slots():
             if slot.terms.asset_class != types.ASSET_CLASS_FX:
                 bodies.append(
                     c.AdjustPosition(
-                        account, slot.terms.symbol, 400 >> number, slot.center, f"lots-{slot.terms.symbol}"
+                        account, slot.terms.symbol, 600 >> number, slot.center, f"lots-{slot.terms.symbol}"
                     )
                 )
         names = ["short_sale_permitted", "short_margin_bps", "self_trade_group", "fee_schedule"]
@@ -100,7 +100,7 @@ class Stream:
         body = self.waiting.pop(0) if self.waiting else self._choose()
         self.sent = [*self.sent[-80:], body]
         actor = self.random.choice(("ann", "ann", "bot-7", ""))
-        session_id = self.random.choice(("", "", "s1", "s2", "s3"))
+        session_id = self.random.choice(("", "", "", "", "s1", "s2", "s3"))
         return Step(c.Command(body, actor, self.random.choice((0, 5)), session_id, "gw-1"), self.now)
 
     def _pause(self) -> int:
@@ -120,25 +120,25 @@ class Stream:
         if (healing := self._heal()) is not None:
             return healing
         kinds: tuple[tuple[Callable[[], c.Body], int], ...] = (
-            (self.new_order, 440),
+            (self.new_order, 520),
             (self._replace, 150),
             (self._cancel, 60),
-            (self._again, 30),
-            (self._conflict, 20),
-            (self._order_list, 30),
+            (self._again, 18),
+            (self._conflict, 14),
+            (self._order_list, 50),
             (self._quote, 40),
             (self._reference, 35),
             (self._adjust, 25),
-            (self._limits, 25),
-            (self._session_change, 20),
+            (self._limits, 16),
+            (self._session_change, 10),
             (self._client, 20),
             (self._tick, 12),
-            (self._mass_cancel, 10),
+            (self._mass_cancel, 6),
             (self._configure, 10),
             (self._odd, 30),
-            (self._kill, 3),
-            (self._day_end, 3),
-            (self._rare, 2),
+            (self._kill, 2),
+            (self._day_end, 2),
+            (self._rare, 1),
         )
         makers, weights = zip(*kinds, strict=True)
         maker: Callable[[], c.Body] = self.random.choices(makers, weights)[0]
@@ -154,10 +154,11 @@ class Stream:
             if account.latched and random.random() < 0.03:
                 return c.ReleaseThrottle(account.name, next(iter(account.latched)), self.key())
         for listing in venue.listings.values():
-            if not listing.is_continuous and not listing.is_delisted and random.random() < 0.06:
+            if not listing.is_continuous and not listing.is_delisted and random.random() < 0.1:
                 return self._next_session(listing.terms.symbol)
-        if venue.limits and random.random() < 0.02:
-            name, symbol = random.choice(list(venue.limits))
+        limited = [scope for scope, limits in venue.limits.items() if any(limits.values())]
+        if limited and random.random() < 0.01 * len(limited):
+            name, symbol = random.choice(limited)
             return c.SetLimits(name, symbol, self.key(), list(traders.LIMITS), c.Limits())
         return None
 
@@ -180,7 +181,7 @@ class Stream:
         """The account and the ids of an order: either id may be absent, and sometimes the account is another."""
         random = self.random
         orders = self.venue.live or list(self.venue.orders.values())[-20:]
-        if random.random() < 0.1:
+        if random.random() < 0.06:
             orders = list(self.venue.orders.values())[-20:]
         if not orders:
             return self.account(), 7, "k0"
@@ -276,7 +277,8 @@ class Stream:
 
     def _limits(self) -> c.SetLimits:
         random = self.random
-        account, symbol = random.choice(("", self.account(), "CAROL", "DAVE")), random.choice(("", self.symbol()))
+        account = random.choice(("", self.account(), self.account(), "CAROL", "DAVE"))
+        symbol = random.choice(("", self.symbol(), self.symbol()))
         return traders.limits(random, account, symbol, self.key())
 
     def _session_change(self) -> c.Body:

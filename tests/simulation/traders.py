@@ -15,19 +15,19 @@ DAY, GTC, IOC, FOK, GTD = 1, 2, 3, 4, 6
 SECOND_NS = 10**9
 ODD_NUMBERS = (0, -1, 1, 2**31, 2**40, 2**62, 2**62 + 1, 2**63 - 1, -(2**63))
 LIMITS: dict[str, tuple[int, ...]] = {
-    "order_qty_lots": (10, 25, 60),
-    "order_notional_micro": (10_000_000, 100_000_000),
+    "order_qty_lots": (15, 25, 60),
+    "order_notional_micro": (15_000_000, 2_000_000_000, 20_000_000_000),
     "price_collar_bps": (100, 400, 20_000),
     "reference_age_ns": (SECOND_NS, 20 * SECOND_NS),
-    "message_rate": (3, 10),
+    "message_rate": (5, 20),
     "duplicate_window_ns": (SECOND_NS, 60 * SECOND_NS),
-    "repeated_executions": (2, 6),
+    "repeated_executions": (1, 2, 4),
     "repeated_window_ns": (SECOND_NS // 2, 10 * SECOND_NS),
-    "daily_loss_micro": (1_000_000, 20_000_000),
-    "open_notional_micro": (30_000_000, 300_000_000),
-    "position_lots": (20, 100, 500),
-    "gross_position_micro": (100_000_000, 2_000_000_000),
-    "basket_notional_micro": (20_000_000, 200_000_000),
+    "daily_loss_micro": (5_000_000, 5_000_000_000),
+    "open_notional_micro": (50_000_000, 5_000_000_000, 50_000_000_000),
+    "position_lots": (50, 300, 1_000),
+    "gross_position_micro": (2_000_000_000, 50_000_000_000),
+    "basket_notional_micro": (50_000_000, 5_000_000_000),
     "restricted": (1,),
 }
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def new_order(random: Random, account: str, key: str, symbol: str, center: int, 
     if ord_type == MARKET and tif == GTD:
         tif = IOC
     side = random.choices((BUY, SELL, SHORT), (50, 42, 8))[0]
-    spread = max(3, min(6, center // 2))
+    spread = random.choice((1, 2, 3, max(3, min(6, center // 2))))
     price = max(1, center + random.randint(-spread, spread))
     has_limit, qty = ord_type in (LIMIT, STOP_LIMIT), random.randint(1, 30)
     rests = has_limit and tif not in (IOC, FOK)
@@ -110,16 +110,18 @@ def replace(random: Random, venue: Venue, order: Order, base: c.ReplaceOrder) ->
     """A change of one or two things, sometimes off the grid."""
     terms = venue.listings[order.symbol].terms
     changes: dict[str, int] = {}
-    for name in random.sample(("qty", "price", "stop_px", "display_qty"), random.choice((1, 1, 2))):
+    names = ["qty"] + ["price"] * order.is_limit + ["display_qty"] * bool(order.display)
+    names += ["stop_px"] * (order.status == types.ORD_STATUS_PENDING_NEW and order.is_stop)
+    names = names if random.random() < 0.93 else ["qty", "price", "stop_px", "display_qty"]
+    for name in random.sample(names, min(len(names), random.choice((1, 1, 2)))):
         if name == "qty":
-            lots = random.choice((order.qty - 1, order.qty - 3, order.qty + 2, order.qty, order.cum, 1))
+            lots = random.choice((order.qty - 1, order.qty - 3, order.qty + 2, order.qty + 5, order.qty, order.cum, 1))
             changes[name] = lots * terms.lot_size_nano
         elif name == "display_qty":
-            changes[name] = random.randint(1, 8) * terms.lot_size_nano if order.display or random.random() < 0.1 else 0
+            changes[name] = random.randint(1, 8) * terms.lot_size_nano
         else:
             now = order.price if name == "price" else order.stop_px
-            if now or random.random() < 0.1:
-                changes[name] = (now + random.randint(-3, 3)) * terms.tick_size_nano
+            changes[name] = (now + random.choice((-3, -2, -1, 0, 1, 1, 2, 3))) * terms.tick_size_nano
         if random.random() < 0.03:
             changes[name] = changes.get(name, 0) + random.choice((1, 10**6))
     return copy(base, **{f"{name}_nano": value for name, value in changes.items()})
@@ -171,6 +173,7 @@ def adjustment(random: Random, account: str, symbol: str, key: str) -> c.Body:
 def limits(random: Random, account: str, symbol: str, key: str) -> c.SetLimits:
     """Some limits are set, some are taken away."""
     names = random.sample(list(LIMITS), random.choice((1, 1, 2, 4)))
+    names = [name for name in names if name != "restricted" or random.random() < 0.3] or ["position_lots"]
     values: dict[str, Any] = {}
     for name in names:
         values[name] = random.choice((*LIMITS[name], *LIMITS[name], 0))

@@ -101,9 +101,10 @@ def _stands(v: Venue, body: c.MassQuote, symbol: str, side: int, price: int, qty
     order = standing_quote(v, body.account, symbol, side)
     if order is None:
         return False
-    if (price, qty) == (order.price, order.leaves):
+    is_stopped = risk.switched_off(v, body.account, symbol) is not None
+    if (price, qty) == (order.price, order.leaves) and not is_stopped:
         return True
-    if price == order.price and 0 < qty < order.leaves:
+    if price == order.price and 0 < qty < order.leaves and not is_stopped:
         orders.lower_in_place(v, order, order.cum + qty, body.quote_id, QUOTE)
         return True
     lists.cancel(v, order, types.CAUSE_CLIENT, request=QUOTE)

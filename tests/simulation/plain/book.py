@@ -67,12 +67,8 @@ def in_band(listing: Listing, price: int) -> bool:
     return below(listing.band_center, listing.band_bps) <= price <= above(listing.band_center, listing.band_bps)
 
 
-def sweep_value(v: Venue, symbol: str, lots: int, *, buys: bool) -> int:
-    """What a market order of `lots` would trade now, in ticks times lots."""
-    limit, value = collar(v, v.listings[symbol], buys=buys), 0
-    for order in resting(v, symbol, buys=not buys):
-        if limit is None or not reaches(order.price, limit, buys=buys) or not lots:
-            break
-        traded = min(lots, order.leaves)
-        value, lots = value + traded * order.price, lots - traded
-    return value
+def worst_price(v: Venue, symbol: str, *, buys: bool) -> int:
+    """What an order without a price is valued at: a purchase at the end of the collar, a sale at the best bid."""
+    if buys:
+        return collar(v, v.listings[symbol], buys=True) or 0
+    return best(v, symbol, buys=True)

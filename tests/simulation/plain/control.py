@@ -69,10 +69,8 @@ def in_scope(order: Order, scope: int, target: str) -> bool:
 def _wrong_scope(body: c.EngageKillSwitch | c.ReleaseKillSwitch) -> Checks:
     if body.scope not in (FIRM, ACCOUNT, SYMBOL, SESSION):
         yield no(INVALID, field="scope")
-    if body.scope == FIRM and body.target:
+    if (body.scope == FIRM) != (not body.target):
         yield no(INVALID, field="target")
-    if body.scope != FIRM:
-        yield missing(body, "target")
 
 
 def engage_kill_switch(v: Venue, body: c.EngageKillSwitch) -> None:
@@ -115,10 +113,10 @@ def release_throttle(v: Venue, body: c.ReleaseThrottle) -> None:
     def checks() -> Checks:
         yield from once(v, body)
         yield account_unknown(v, body.account)
-        if not v.command.actor:
-            yield no(types.REASON_FIELD_MISSING, field="actor")
         if body.symbol not in v.accounts[body.account].latched:
             yield no(INVALID, field="symbol")
+        if not v.command.actor:
+            yield no(types.REASON_FIELD_MISSING, field="actor")
 
     if carried_out(v, body, checks):
         account = v.accounts[body.account]
@@ -146,6 +144,8 @@ def close_session(v: Venue, body: c.CloseSession) -> None:
     closing = [body.session_id] if body.session_id else of_gateway
 
     def checks() -> Checks:
+        if not body.session_id and not body.gateway_id:
+            yield no(types.REASON_FIELD_MISSING, field="session_id")
         if not closing or closing[0] not in v.clients:
             yield no(INVALID, field="session_id" if body.session_id else "gateway_id")
 

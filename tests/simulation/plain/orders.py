@@ -233,7 +233,8 @@ def _wrong_replace(v: Venue, body: c.ReplaceOrder, order: Order, change: Change)
             yield no(types.REASON_QTY_BELOW_CUM, field="qty")
         if change.display > change.qty:
             yield no(types.REASON_FIELD_INVALID, field="display_qty")
-        if shape.is_too_large(v, order.symbol, change.qty, change.price, change.stop_px):
+        trail = order.body.trail_offset if order.body.trail_unit == types.TRAIL_UNIT_PRICE else 0
+        if shape.is_too_large(v, order.symbol, change.qty, change.price, change.stop_px, trail):
             yield no(types.REASON_VALUE_TOO_LARGE, field="qty")
         yield risk.switched_off(v, order.account, order.symbol)
         if not change.only_lowers:

@@ -7,7 +7,7 @@ from ordergate.matching.v1 import events_pb2 as wire
 from ordergate.types.v1 import types_pb2 as types
 
 from tests.simulation.plain import money
-from tests.simulation.plain.book import above, below, reaches, sweep_value
+from tests.simulation.plain.book import above, below, reaches, worst_price
 from tests.simulation.plain.state import BOUND, Order, Said, Venue
 
 LOTS, TICKS = wire.RISK_UNIT_LOTS, wire.RISK_UNIT_TICKS
@@ -70,19 +70,17 @@ def limit_of(v: Venue, order: Order, name: str) -> int:
 
 
 def value_of(v: Venue, want: Wanted, lots: int) -> int:
-    """What the order is worth, in 10^-6: at its limit, else its trigger, else what the book would give now."""
-    price = want.price or want.stop_px
+    """What the order is worth, in 10^-6: at its limit, else its trigger, else the worst that the book would give."""
     order = want.order
-    return v.listings[order.symbol].worth * (
-        lots * price if price else sweep_value(v, order.symbol, lots, buys=order.buys)
-    )
+    price = want.price or want.stop_px or worst_price(v, order.symbol, buys=order.buys)
+    return v.listings[order.symbol].worth * lots * price
 
 
 def funds_value(v: Venue, want: Wanted, lots: int) -> int:
-    """What the order would trade for now: at its limit, else what the book would give."""
+    """What the order would trade for now: at its limit, else the worst that the book would give."""
     order = want.order
-    ticks_lots = lots * want.price if want.price else sweep_value(v, order.symbol, lots, buys=order.buys)
-    return ticks_lots * v.listings[order.symbol].worth
+    price = want.price or worst_price(v, order.symbol, buys=order.buys)
+    return v.listings[order.symbol].worth * lots * price
 
 
 def switched_off(v: Venue, account: str, symbol: str) -> Said | None:

@@ -101,12 +101,14 @@ def _parts(body: c.NewOrder) -> Iterator[Fault]:
 
 def _late(v: Venue, body: c.NewOrder) -> Iterator[Fault]:
     yield 0 < body.expire_unix_ns <= v.now, types.REASON_EXPIRED, "expire_time"
-    yield is_too_large(v, body.symbol, body.qty_lots, body.price_ticks, body.stop_px_ticks), TOO_LARGE, "qty"
+    trail = body.trail_offset if body.trail_unit == types.TRAIL_UNIT_PRICE else 0
+    prices = (body.price_ticks, body.stop_px_ticks, trail)
+    yield is_too_large(v, body.symbol, body.qty_lots, *prices), TOO_LARGE, "qty"
 
 
-def is_too_large(v: Venue, symbol: str, qty: int, price: int, stop_px: int) -> bool:
+def is_too_large(v: Venue, symbol: str, qty: int, *prices: int) -> bool:
     """Whether an order is worth more than can be represented."""
-    return qty * max(price, stop_px) * v.listings[symbol].worth > BOUND
+    return qty * max(prices) * v.listings[symbol].worth > BOUND
 
 
 def wrong_session(v: Venue, symbol: str, ord_type: int, time_in_force: int) -> Said | None:

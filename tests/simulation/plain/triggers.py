@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ordergate.types.v1 import types_pb2 as types
 
 from tests.simulation.plain import book, lists, risk, trading
-from tests.simulation.plain.state import Order, Place, Venue
+from tests.simulation.plain.state import BOUND, Order, Place, Venue
 
 LAST, BID_ASK, MARK = types.TRIGGER_BY_LAST, types.TRIGGER_BY_BID_ASK, types.TRIGGER_BY_MARK
 
@@ -36,7 +36,7 @@ def _trail(order: Order, price: int) -> None:
     offset = order.body.trail_offset
     if order.body.trail_unit == types.TRAIL_UNIT_BPS:
         offset = max(1, price * offset // 10_000)
-    stop_px = max(1, price + offset if order.buys else price - offset)
+    stop_px = max(1, min(BOUND, price + offset) if order.buys else price - offset)
     if not order.stop_px or (stop_px < order.stop_px if order.buys else stop_px > order.stop_px):
         order.stop_px = stop_px
 
