@@ -83,6 +83,7 @@ class Campaign:
         genesis.write_text("# Everything comes through the link.\n")
         self.archive = home / "archive"
         self.archive.mkdir()
+        self._keeping = f"from tests.simulation import crash_points; crash_points.keep_segments({str(self.archive)!r})"
         self.settings = settings_in(
             home,
             genesis_file=genesis,
@@ -127,7 +128,7 @@ class Campaign:
             before: statements that the process carries out first.
             exit_code: with which it has to end by itself.
         """
-        async with started(self.settings, before) as server:
+        async with started(self.settings, f"{self._keeping}\n{before}") as server:
             with suppress(RuntimeError):
                 await server.listening()
             ended_itself = not server.port or await self._until_it_ends(server)
@@ -142,8 +143,7 @@ class Campaign:
             snapshots = [int(path.stem) for path in self.settings.journal_dir.glob("*/*.snapshot")]
             passages_max = max(1, (self.shadow.engine.seq - max(snapshots, default=0)) // 2)
         passage = self.random.randint(1, passages_max)
-        arguments = (point if point != RANDOM_TIME else "", passage, str(self.archive))
-        return f"from tests.simulation import crash_points; crash_points.arm{arguments!r}"
+        return f"crash_points.arm({point!r}, {passage})" if point != RANDOM_TIME else ""
 
     async def _until_it_ends(self, server: Server) -> bool:
         """Whether it ended before it had worked enough."""
@@ -250,7 +250,7 @@ class Campaign:
     async def _last_life(self) -> None:
         """A kill switch over everything: what was on hold is free (I11). Then an orderly end."""
         stop = encoded(c.Command(c.EngageKillSwitch(1, "", "the end"), "the chief"))
-        async with started(self.settings) as server:
+        async with started(self.settings, self._keeping) as server:
             await server.listening()
             async with connected(self.settings, server.port) as stub:
                 await self._check_live(server, stub)

@@ -111,15 +111,13 @@ class Trap:
         return self._left == 1
 
 
-def arm(name: str, passage: int, archive: str) -> None:
+def arm(name: str, passage: int) -> None:
     """Sets the trap.
 
     Args:
-        name: of the point; empty for none.
+        name: of the point.
         passage: at which it closes, from 1.
-        archive: a folder that gets every segment that the journal lets go of.
     """
-    _keep_segments(Path(archive))
     trap = Trap(passage)
     if name in POINTS:
         _surround(POINTS[name], trap)
@@ -127,8 +125,22 @@ def arm(name: str, passage: int, archive: str) -> None:
         _surround(POINTS["in a snapshot"]._replace(kills_parent=False), trap)
     elif name == FORKED:
         _after_fork(trap)
-    elif name == REPLAYING:
+    else:
+        assert name == REPLAYING, name
         _before_each_command(trap)
+
+
+def keep_segments(archive: str) -> None:
+    """Gives the archive every segment that the journal lets go of."""
+    unlink = SystemDisk.unlink
+
+    def call(disk: SystemDisk, path: Path) -> None:
+        if path.suffix == ".journal":
+            with suppress(FileExistsError):
+                os.link(path, Path(archive) / path.name)
+        unlink(disk, path)
+
+    SystemDisk.unlink = call  # type: ignore[method-assign, assignment]
 
 
 def _surround(point: Point, trap: Trap) -> None:
@@ -197,15 +209,3 @@ def _before_each_command(trap: Trap) -> None:
         redo(*args)
 
     recovery._redo = call  # type: ignore[assignment]
-
-
-def _keep_segments(archive: Path) -> None:
-    unlink = SystemDisk.unlink
-
-    def call(disk: SystemDisk, path: Path) -> None:
-        if path.suffix == ".journal":
-            with suppress(FileExistsError):
-                os.link(path, archive / path.name)
-        unlink(disk, path)
-
-    SystemDisk.unlink = call  # type: ignore[method-assign, assignment]
