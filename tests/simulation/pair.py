@@ -16,6 +16,8 @@ from matching.core.engine import Engine
 from matching.core.events import Event, Replay
 from tests.simulation.plain.state import KEYS_MAX, Said
 from tests.simulation.plain.venue import PlainVenue
+from tests.simulation.state_check import broken, differences, still_held
+from tests.simulation.tally import Tally
 
 
 class Mismatch(AssertionError):
@@ -78,6 +80,7 @@ class Pair:
     def __init__(self, keys_max: int = KEYS_MAX) -> None:
         self.engine = Engine(keys_max, keys_max)
         self.plain = PlainVenue(keys_max)
+        self.tally = Tally()
         self.replays = 0
 
     def execute(self, command: c.Command, now: int) -> list[Said]:
@@ -90,6 +93,7 @@ class Pair:
         mine = said(told)
         if mine != wanted:
             raise Mismatch(*difference(mine, wanted))
+        self.tally.hear(mine)
         return wanted
 
     def _compare_replays(self, told: Any, wanted: Any) -> None:
@@ -109,3 +113,30 @@ class Pair:
             mine["risk"] = words(risk_numbers(told.risk)) if told.risk is not None else {}
         if {n: x for n, x in mine.items() if x} != {n: x for n, x in wanted.items() if x}:
             raise Mismatch("check", f"core {mine}\nplain {wanted}")
+
+    def check_invariants(self) -> None:
+        """What holds between any two commands."""
+        self._none("invariant", broken(self.plain) + self.tally.wrong)
+
+    def check_state(self) -> None:
+        """Both have the same orders, books, positions and money, and these are what the events say."""
+        self._none("state", differences(self.engine, self.plain) + self._untold())
+
+    def check_drained(self) -> None:
+        """When all orders are cancelled nothing is held (invariant I11)."""
+        self._none("drained", still_held(self.engine, self.plain))
+
+    def _untold(self) -> list[str]:
+        found = []
+        for name, account in self.engine.venue.accounts.items():
+            told = {currency: self.tally.cash[name, currency] for currency in account.cash}
+            has = {currency: cash.cash_micro for currency, cash in account.cash.items()}
+            lots = {symbol: self.tally.lots[name, symbol] for symbol in account.positions}
+            owns = {symbol: position.qty_lots for symbol, position in account.positions.items()}
+            if (told, lots) != (has, owns):
+                found.append(f"{name}: by its events {told} {lots}, in the ledger {has} {owns}")
+        return found
+
+    def _none(self, kind: str, found: list[str]) -> None:
+        if found:
+            raise Mismatch(kind, "\n".join(found))

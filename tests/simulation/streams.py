@@ -125,6 +125,7 @@ class Stream:
             (self._cancel, 60),
             (self._again, 18),
             (self._conflict, 14),
+            (self._twin, 14),
             (self._order_list, 50),
             (self._quote, 40),
             (self._reference, 35),
@@ -228,6 +229,11 @@ class Stream:
     def _conflict(self) -> c.Body:
         return traders.conflicting(self.random, self._again(), self.new_order())
 
+    def _twin(self) -> c.Body:
+        """The same order once more, by mistake."""
+        orders = [body for body in self.sent if isinstance(body, c.NewOrder)]
+        return traders.copy(self.random.choice(orders), cl_ord_id=self.key()) if orders else self.new_order()
+
     def _order_list(self) -> c.NewOrderList:
         random, account = self.random, self.account()
         if random.random() < 0.6:
@@ -251,16 +257,15 @@ class Stream:
 
     def _many_end(self) -> c.Body:
         random = self.random
-        return random.choice(
-            (
-                c.MassCancel(self.account(), self.key(), "", 0, ""),
-                c.MassCancel(self.account(), self.key(), self.symbol(), 0, ""),
-                c.MassCancel(self.account(), "", "", random.choice((1, 2, 5)), ""),
-                c.MassCancel(self.account(), self.key(), "", 0, "s1"),
-                c.EngageKillSwitch(random.choice((1, 2)), "", self.key()) if random.random() < 0.1 else self._cancel(),
-                c.CloseDay(self._next_day()),
-            )
+        chosen: tuple[c.Body, ...] = (
+            c.MassCancel(self.account(), self.key(), "", 0, ""),
+            c.MassCancel(self.account(), self.key(), self.symbol(), 0, ""),
+            c.MassCancel(self.account(), "", "", random.choice((1, 2, 5)), ""),
+            c.MassCancel(self.account(), self.key(), "", 0, "s1"),
+            c.EngageKillSwitch(1, "", self.key()) if random.random() < 0.1 else self._cancel(),
+            c.CloseDay(self._next_day()),
         )
+        return random.choice(chosen)
 
     def _mass_cancel(self) -> c.MassCancel:
         random = self.random
@@ -315,7 +320,8 @@ class Stream:
         """Instruments come and go."""
         random = self.random
         if random.random() < 0.5:
-            return random.choice((*(slot.terms for slot in self.slots), c.OpenAccount(self.account())))
+            known: list[c.Body] = [slot.terms for slot in self.slots]
+            return random.choice([*known, c.OpenAccount(self.account())])
         index = random.randrange(len(self.slots))
         old = self.slots[index]
         symbol = f"{old.terms.symbol.split('-')[0]}-{self.number}"
