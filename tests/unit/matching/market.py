@@ -75,6 +75,42 @@ def numbers(risk: RiskNumbers | None) -> tuple[str, str, int, int, int, int]:
     )
 
 
+def check_books(engine: Engine) -> None:
+    """After every command: each level is the sum of its orders, and none is crossed in continuous trading."""
+    for listing in engine.venue.listings.values():
+        book = listing.book
+        for side in (book.bids, book.asks):
+            assert side.ranks == sorted(side.levels)
+            for rank, level in side.levels.items():
+                orders = level.orders()
+                assert orders, "no level without an order"
+                assert level.qty_lots == sum(order.leaves_qty_lots for order in orders)
+                assert {order.price_ticks * side.sign for order in orders} == {rank}
+        assert listing.trading_session != TradingSession.CONTINUOUS or not book.is_crossed()
+        assert listing.first_print_ticks == 0
+    assert not engine.venue.line
+    assert not engine.venue.newly_throttled
+
+
+def check_accounts(engine: Engine) -> None:
+    """After every command: what accounts hold and count is the sum over their orders and positions."""
+    for account in engine.venue.accounts.values():
+        orders = account.open_orders()
+        assert all(order.cum_qty_lots + order.leaves_qty_lots == order.qty_lots for order in orders)
+        positions = list(account.positions.values())
+        for cash in account.cash.values():
+            mine = [order for order in orders if order.position.cash is cash]
+            based = [order for order in orders if order.position.base is cash and not order.is_buy]
+            base_micro = sum(order.held_lots * order.listing.base_micro_per_lot for order in based)
+            assert cash.held_micro == sum(order.held_micro for order in mine) + base_micro
+            assert cash.open_micro == sum(order.counted_micro for order in mine)
+            assert cash.realized_micro == sum(p.realized_pnl_micro for p in positions if p.cash is cash)
+        for position in positions:
+            mine = [order for order in orders if order.position is position]
+            held = {side: sum(o.held_lots for o in mine if o.terms.side == side) for side in (1, 2, 5)}
+            assert (position.open_buy_lots, position.held_lots, position.open_short_lots) == tuple(held.values())
+
+
 class Told(list[Any]):
     """The events of one command."""
 
@@ -120,7 +156,10 @@ class Market:
         self.now_unix_ns += 1
         command = Command(body, **({"actor": "ann"} | origin))
         self.done.append((command, self.now_unix_ns))
-        return self.engine.execute(command, self.now_unix_ns)
+        told = self.engine.execute(command, self.now_unix_ns)
+        check_books(self.engine)
+        check_accounts(self.engine)
+        return told
 
     def tell(self, body: commands.Body, **origin: Any) -> Told:
         """The events of a command that is no repetition."""

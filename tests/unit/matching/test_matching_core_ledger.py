@@ -161,7 +161,7 @@ def test_realised_pnl_is_bounded(market: Market) -> None:
     """At 2^62 in either direction it stays there: no sum of trades can leave 64 bits."""
     position = market.position("ALICE")
     for sign in (1, -1):
-        position.realized_pnl_micro = sign * (2**62 - 1)
+        position.realized_pnl_micro = position.cash.realized_micro = sign * (2**62 - 1)
         market.trade(200 if sign > 0 else 1)
         assert position.realized_pnl_micro == sign * 2**62
 

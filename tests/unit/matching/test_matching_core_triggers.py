@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from matching.core.commands import AdjustPosition, CancelOrder, ListInstrument
-from matching.core.words import Cause, OrdStatus, OrdType, RequestKind, Side, TimeInForce, TradingSession, TriggerBy
+from matching.core.words import (
+    Cause,
+    OrdStatus,
+    OrdType,
+    RequestKind,
+    Side,
+    TimeInForce,
+    TradingSession,
+    TriggerBy,
+)
 from tests.unit.matching.market import Market
 
 LAST, BID_ASK, MARK = TriggerBy.LAST, TriggerBy.BID_ASK, TriggerBy.MARK
