@@ -18,6 +18,13 @@ from tests.simulation.streams import Step
 
 SHRINKING_S_MAX = 90.0
 """How long to go on leaving out commands."""
+SAID_ALWAYS = {
+    *("account", "symbol", "request_id", "cl_ord_id", "quote_id", "update_mask", "limits", "entries", "orders"),
+    *("side", "ord_type", "time_in_force", "self_trade_prevention", "scope", "target", "fee_schedule"),
+    *("currency", "amount_micro", "qty_lots", "price_ticks", "session_id", "trading_day", "trading_session"),
+    *("asset_class", "tick_size_nano", "lot_size_nano", "multiplier"),
+}
+"""Fields that have no default, or one that is not zero."""
 Finds = Callable[[Sequence[Step]], bool]
 
 SCRIPT = '''"""{kind}
@@ -129,19 +136,13 @@ def source(value: Any) -> str:
     names = names_of(value)
     if not names and type(value).__name__ not in {"TimeTick"}:
         return repr(value)
-    needed = ("account", "symbol", "request_id", "cl_ord_id", "update_mask", "limits", "entries", "orders")
-    given = [name for name in names if getattr(value, name) or name in needed or _has_no_default(value, name)]
+    given = [name for name in names if getattr(value, name) or name in SAID_ALWAYS]
     return f"c.{type(value).__name__}({', '.join(f'{name}={source(getattr(value, name))}' for name in given)})"
-
-
-def _has_no_default(value: Any, name: str) -> bool:
-    """Zero is not said where it is the default anyway; of orders some defaults are not zero."""
-    return not isinstance(value, (c.Limits, c.QuoteEntry, c.ReplaceOrder, c.CancelOrder))
 
 
 def write_script(path: Path, steps: Sequence[Step], kind: str, text: str, keys_max: int) -> None:
     """A program that shows the mismatch."""
     lines = [f"    ({source(command)}, {now})," for command, now in steps]
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = text.replace("\\", "/").replace('"""', "'''")
+    told = text.replace("\\", "/").replace('"""', "...")
     path.write_text(SCRIPT.format(kind=kind, text=told, steps="\n".join(lines), keys_max=keys_max))

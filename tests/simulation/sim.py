@@ -125,14 +125,21 @@ def run(commands: int, seed: int, folder: Path) -> int:
     return 0
 
 
+def names(kinds: Counter[tuple[str, int, int]]) -> Counter[str]:
+    """What has happened, in the words of the contract: kind of event and reason."""
+    total: Counter[str] = Counter()
+    exec_types: dict[int, str] = {number: name for name, number in types.ExecType.items()}
+    reasons: dict[int, str] = {number: name for name, number in types.Reason.items()}
+    for (kind, exec_type, reason), count in kinds.items():
+        name = exec_types[exec_type].removeprefix("EXEC_TYPE_") if exec_type else kind
+        why = reasons[reason].removeprefix("REASON_") if reason else ""
+        total[f"{name} {why}".strip()] += count
+    return total
+
+
 def summary(kinds: Counter[tuple[str, int, int]]) -> str:
     """What has happened, the most frequent first."""
-    total: Counter[str] = Counter()
-    for (kind, exec_type, reason), count in kinds.items():
-        name = types.ExecType.Name(exec_type).removeprefix("EXEC_TYPE_") if exec_type else kind  # type: ignore[arg-type]
-        why = types.Reason.Name(reason).removeprefix("REASON_") if reason else ""  # type: ignore[arg-type]
-        total[f"{name} {why}".strip()] += count
-    return "\n".join(f"{count:>9,} {name}" for name, count in total.most_common())
+    return "\n".join(f"{count:>9,} {name}" for name, count in names(kinds).most_common())
 
 
 def main() -> int:

@@ -58,7 +58,8 @@ def look_at_once(v: Venue, order: Order) -> None:
 
 def look_around(v: Venue) -> None:
     """Everybody who watches best prices looks at them, by symbol."""
-    for symbol in sorted(v.listings):
+    waiting = {order.symbol for order in v.live if order.place is Place.ARMED and watches(order) == BID_ASK}
+    for symbol in sorted(waiting):
         look(v, symbol, BID_ASK)
 
 
