@@ -16,13 +16,13 @@ from tests.simulation.plain.state import Venue
 from tests.simulation.streams import Stream
 
 SEED = int(os.environ.get("ORDERGATE_TEST_SEED", "20261122"))
-LIVES, LIFE_COMMANDS = 3, 4_000
+LIVES, LIFE_COMMANDS = 3, 7_000
 ORDER_EVENTS = ("NEW", "TRADE", "CANCELED", "REPLACED", "EXPIRED", "TRIGGERED", "DENIED", "REJECTED", "RESTATED")
 REASONS_FEW = 38
 """Of the reasons that the core gives, how many a short run reaches at least."""
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.randoms(use_true_random=False), st.integers(60, 110))
 def test_any_stream_gives_the_plain_venues_events(random: Random, commands: int) -> None:
     """Every event, book and balance is the plain venue's; shrunk to the shortest stream if not."""

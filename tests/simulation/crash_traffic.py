@@ -14,7 +14,7 @@ from typing import NamedTuple
 from matching.core import commands as c
 from tests.simulation import traders
 from tests.simulation.gateway_link import Link
-from tests.simulation.matching_story import encoded
+from tests.simulation.matching_story import drawn, encoded
 from tests.simulation.plain.venue import PlainVenue
 from tests.simulation.streams import Stream
 
@@ -42,7 +42,7 @@ class Traffic:
         return [self._next(now_unix_ns) for _ in range(FRAME_COMMANDS)]
 
     def _next(self, now_unix_ns: int) -> Asked:
-        command, stream_unix_ns = self._stream.next()
+        command, stream_unix_ns = drawn(self._stream)
         self._plain.execute(command, stream_unix_ns)
         self._ahead_ns = stream_unix_ns - now_unix_ns
         body = self._here(command.body)

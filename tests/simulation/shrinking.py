@@ -14,9 +14,9 @@ from matching.core import commands as c
 from tests.simulation import traders
 from tests.simulation.pair import Mismatch, Pair
 from tests.simulation.plain.state import names_of
-from tests.simulation.streams import Step
+from tests.simulation.streams import Step, opening
 
-SHRINKING_S_MAX = 90.0
+SHRINKING_S_MAX = 240.0
 """How long to go on leaving out commands."""
 SAID_ALWAYS = {
     *("account", "symbol", "request_id", "cl_ord_id", "quote_id", "update_mask", "limits", "entries", "orders"),
@@ -25,6 +25,9 @@ SAID_ALWAYS = {
     *("asset_class", "tick_size_nano", "lot_size_nano", "multiplier"),
 }
 """Fields that have no default, or one that is not zero."""
+OPENING_STEPS = sum(1 for _ in opening())
+NEWEST_FIRST = 50
+"""With how many of the last commands to begin."""
 Finds = Callable[[Sequence[Step]], bool]
 
 SCRIPT = '''"""{kind}
@@ -88,7 +91,7 @@ def shrunk(steps: Sequence[Step], kind: str, keys_max: int) -> list[Step]:
     def finds(some: Sequence[Step]) -> bool:
         return found_by(some, keys_max, looks=looks) == kind
 
-    until, left = monotonic() + SHRINKING_S_MAX, list(steps)
+    until, left = monotonic() + SHRINKING_S_MAX, _newest(list(steps), finds)
     if not finds(left):
         return left
     size = len(left) // 2
@@ -97,6 +100,17 @@ def shrunk(steps: Sequence[Step], kind: str, keys_max: int) -> list[Step]:
         size = size if len(shorter) < len(left) and size > 1 else size // 2
         left = shorter
     return [_simpler(left, index, finds) for index in range(len(left))] if monotonic() < until else left
+
+
+def _newest(steps: list[Step], finds: Finds) -> list[Step]:
+    """The opening and as many of the last commands as are needed: a short list is shrunk quickly."""
+    newest = NEWEST_FIRST
+    while OPENING_STEPS + newest < len(steps):
+        some = steps[:OPENING_STEPS] + steps[-newest:]
+        if finds(some):
+            return some
+        newest *= 2
+    return steps
 
 
 def _without_chunks(steps: list[Step], size: int, finds: Finds, until: float) -> list[Step]:

@@ -240,7 +240,7 @@ def _reduce_only(v: Venue, want: Wanted) -> Said | None:
     order = want.order
     if not order.body.reduce_only or money.reducible(v, order.account, order.symbol, buys=order.buys):
         return None
-    return denial(v, types.REASON_POSITION_INSUFFICIENT, "reduce_only", LOTS, 0, 0, want.qty)
+    return denial(v, types.REASON_POSITION_INSUFFICIENT, "reduce_only", LOTS, 0, 0, want.leaves)
 
 
 def _resources(v: Venue, want: Wanted) -> Said | None:
