@@ -96,6 +96,7 @@ def check_accounts(engine: Engine) -> None:
     """After every command: what accounts hold and count is the sum over their orders and positions."""
     for account in engine.venue.accounts.values():
         orders = account.open_orders()
+        assert account.open_count == len(orders)
         assert all(order.cum_qty_lots + order.leaves_qty_lots == order.qty_lots for order in orders)
         positions = list(account.positions.values())
         for cash in account.cash.values():

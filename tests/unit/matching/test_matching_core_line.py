@@ -63,3 +63,19 @@ def test_the_line_is_emptied_after_each_entry_of_a_quote_and_each_order_of_a_lis
     assert [line for line in told.story if line.endswith(("NEW", "TRIGGERED"))] == [
         "L103 NEW", "stop103 TRIGGERED", "L104 NEW", "stop104 TRIGGERED",
     ]  # fmt: skip
+
+
+def test_bid_ask_is_looked_at_after_each_worked_order(market: Market) -> None:
+    """Whom the first in line triggers by taking the best ask stands before whom the second triggers by its trade."""
+    market.open("CAROL")
+    market.open("DAVE")
+    market.buy("CAROL", 1, 104, key="first", **stop_limit(101))
+    market.buy("CAROL", 1, 105, key="second", **stop_limit(101))
+    market.buy("DAVE", 1, 90, key="last", **stop_limit(105))
+    market.buy("DAVE", 1, 90, key="touch", **stop_limit(105, trigger_by=TriggerBy.BID_ASK))
+    for price in (101, 104, 105, 106):
+        market.sell("ALICE", 1, price)
+    told = market.buy("BOB", 1, 101)
+    assert [line for line in told.story if line.endswith("TRIGGERED")] == [
+        "first TRIGGERED", "second TRIGGERED", "touch TRIGGERED", "last TRIGGERED",
+    ]  # fmt: skip

@@ -266,6 +266,14 @@ def test_different_orders_with_the_same_fingerprint_are_not_duplicates(market: M
     assert [passes(market, "ALICE", BUY, 5, **stop) for stop in stops] == [True] * 3
 
 
+def test_what_is_older_than_the_window_takes_no_room(market: Market) -> None:
+    """duplicate_order: each accepted order lets go of those that are over."""
+    market.limit(duplicate_window_ns=10)
+    for number in range(50):
+        market.buy("ALICE", 5, 40 + number)
+        assert len(market.position("ALICE").recent) == len(market.position("ALICE").recent_line) == min(number + 1, 10)
+
+
 def test_only_accepted_orders_are_remembered_and_only_while_a_window_is_set(market: Market) -> None:
     """duplicate_order: a denied order may come again; what came before the window was set does not count."""
     market.buy("ALICE", 5, 99)

@@ -158,7 +158,7 @@ def test_gross_position_of_a_replace(market: Market) -> None:
     """gross_position: asked only when it is worth more than what its order holds."""
     (first,) = market.buy("ALICE", 10, 90)
     market.limit(gross_position_micro=1)
-    assert market.replace(first, qty=5, price=100)[0].exec_type == ExecType.REPLACED
+    assert market.replace(first, qty=9, price=100)[0].exec_type == ExecType.REPLACED
     assert market.replace(first, qty=6, price=80)[0].exec_type == ExecType.REPLACED
     told = market.replace(first, qty=6, price=81)
     held = micro(1_000 * 100)
