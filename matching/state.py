@@ -65,7 +65,7 @@ _SESSION = ("session_id", "gateway_id", "cancel_on_disconnect", "dead_man_ns", "
 _VENUE = ("seq", "time_unix_ns", "limits_version", "is_killed", "last_closed_day")
 
 
-class UnreadableStateError(RuntimeError):
+class UnreadableStateError(Exception):
     """These bytes are of no state that this version knows."""
 
 
@@ -165,7 +165,14 @@ def _part(value: Any) -> object:
 
 
 def _request_of(row: Rows) -> Any:
-    kind = getattr(commands, row[0])
+    name = row[0]
+    if name == "NewOrder":
+        return commands.NewOrder(*row[1:])
+    if name == "CancelOrder":
+        return commands.CancelOrder(*row[1:])
+    if name == "ReplaceOrder":
+        return commands.ReplaceOrder(*row[1:])
+    kind = getattr(commands, name)
     return kind(*(_part_of(value) for value in row[1:]))
 
 
@@ -334,7 +341,7 @@ def _load_order(venue: Venue, row: Rows) -> Order:
     account, listing = venue.accounts[terms.account], venue.listings[terms.symbol]
     position = account.position_in(listing)
     order = Order(order_id, account, listing, position, terms, session_id, accepted_unix_ns)
-    _set(order, _ORDER, values)
+    _set_order(order, values)
     order.last_event = _event_of(last_event)
     if is_known:
         venue.orders[order_id] = order
@@ -344,6 +351,29 @@ def _load_order(venue: Venue, row: Rows) -> Order:
     if order.is_open:
         _load_open(venue, order)
     return order
+
+
+def _set_order(order: Order, values: Rows) -> None:
+    """What `_ORDER` names, written out: there are very many of them."""
+    (
+        order.cl_ord_id,
+        order.qty_lots,
+        order.price_ticks,
+        order.stop_px_ticks,
+        order.display_qty_lots,
+        order.shown_qty_lots,
+        order.cum_qty_lots,
+        order.leaves_qty_lots,
+        order.cum_value_ticks_lots,
+        order.status,
+        order.stage,
+        order.is_triggered,
+        order.is_quote,
+        order.arrival,
+        order.held_micro,
+        order.held_lots,
+        order.counted_micro,
+    ) = values
 
 
 def _load_open(venue: Venue, order: Order) -> None:

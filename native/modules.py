@@ -19,6 +19,7 @@ COMPILED = (
     "matching/core/*.py",
     "matching/decoding.py",
     "matching/encoding.py",
+    "matching/state.py",
     "runtime/layout.py",
     "gateway/encoding.py",
     "gateway/events.py",

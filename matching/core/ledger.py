@@ -216,6 +216,9 @@ class Account:
         self.self_trade_group = ""
         self.fees: FeeSchedule | None = None
         self.is_killed = False
+        self.limits: Limits | None = None
+        self.limits_version = -1
+        """What limits it in instruments without limits of their own, and as of which version."""
         self.rate_second = 0
         self.rate_messages = 0
 

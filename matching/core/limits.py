@@ -19,7 +19,7 @@ def limits_of(venue: Venue, account: Account, position: Position) -> Limits | No
     """
     if position.limits_version != venue.limits_version:
         position.limits_version = venue.limits_version
-        position.limits = _resolved(venue, account.account, position.listing.symbol)
+        position.limits = account_limits(venue, account, position.listing.symbol)
         position.recent.clear()
         position.recent_line.clear()
         position.buys.clear()
@@ -28,8 +28,13 @@ def limits_of(venue: Venue, account: Account, position: Position) -> Limits | No
 
 
 def account_limits(venue: Venue, account: Account, symbol: str) -> Limits | None:
-    """The limits of an account, for what is not of one position."""
-    return _resolved(venue, account.account, symbol)
+    """The limits of an account in an instrument; shared by all instruments that have none of their own."""
+    if ("", symbol) in venue.limits or (account.account, symbol) in venue.limits:
+        return _resolved(venue, account.account, symbol)
+    if account.limits_version != venue.limits_version:
+        account.limits_version = venue.limits_version
+        account.limits = _resolved(venue, account.account, "")
+    return account.limits
 
 
 def _resolved(venue: Venue, account: str, symbol: str) -> Limits | None:

@@ -148,7 +148,7 @@ def test_forgotten_orders_stay_forgotten(market: Market) -> None:
 DERIVED = {
     "Venue": {"keys_max", "requests_max", "due_unix_ns", "command_seq", "actor", "session_id", "received_unix_ns"},
     "Listing": {"symbol", "micro_per_tick_lot", "base_micro_per_lot", "strike_micro_per_lot", "first_print_ticks"},
-    "Account": {"account", "open_count"},
+    "Account": {"account", "limits_version", "open_count"},
     "Position": {"owner", "limits_version"},
     "Order": {"order_id", "is_buy", "is_short", "reduce_only", "keys_kept", "session_id"},
     "FeeSchedule": {"most_ppm"},
