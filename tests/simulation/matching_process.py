@@ -44,6 +44,7 @@ class Server:
         self.port = 0
         self.log: list[dict[str, object]] = []
         self._listening = asyncio.Event()
+        self._news = asyncio.Condition()
         self._reading = asyncio.create_task(self._read())
 
     @property
@@ -64,6 +65,15 @@ class Server:
             waiting.cancel()
             raise RuntimeError(self.said)
 
+    async def logged(self, event: str, times: int = 1) -> list[dict[str, object]]:
+        """Waits until it has logged an event so many times; gives those lines."""
+        async with self._news, asyncio.timeout(60):
+            await self._news.wait_for(lambda: len(self._lines(event)) >= times)
+        return self._lines(event)
+
+    def _lines(self, event: str) -> list[dict[str, object]]:
+        return [line for line in self.log if line.get("event") == event]
+
     async def ended(self) -> int:
         """Waits for its end; gives the exit code, negative for a signal."""
         async with asyncio.timeout(60):
@@ -77,7 +87,9 @@ class Server:
                 told = json.loads(line)
             except ValueError:
                 told = {"text": line.decode(errors="replace").rstrip()}
-            self.log = [*self.log[-LOGGED_MAX:], told]
+            async with self._news:
+                self.log = [*self.log[-LOGGED_MAX:], told]
+                self._news.notify_all()
             if told.get("event") == "listening":
                 self.port = told["port"]
                 self._listening.set()
