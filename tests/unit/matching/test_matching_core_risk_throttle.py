@@ -132,3 +132,15 @@ def test_a_change_of_limits_begins_the_count_anew(market: Market) -> None:
     market.limit("BOB", message_rate=0)
     assert len(fills(market, 3)) == 3
     assert fills(market, 1).story[3:] == ["throttle_engaged"]
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_a_released_throttle_counts_from_nothing(market: Market, side: int) -> None:
+    """Also within the window: what led to the latch is over, on both sides."""
+    market.limit("ALICE", repeated_executions=2)
+    fills(market, 2, SELL if side == BUY else BUY)
+    assert fills(market, 3, side).story[3:] == ["throttle_engaged"]
+    market.tell(commands.ReleaseThrottle("ALICE", "XYZ", "r"))
+    for of_side in (BUY, SELL):
+        assert len(fills(market, 2, of_side)) == 3
+    assert fills(market, 1, side).story[3:] == ["throttle_engaged"]
