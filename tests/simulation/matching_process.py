@@ -104,6 +104,8 @@ async def started(settings: Settings, before: str = "") -> AsyncIterator[Server]
         before: statements that it carries out first.
     """
     given = {f"ORDERGATE_{name.upper()}": str(getattr(settings, name)) for name in PASSED_ON}
+    if settings.journal_url:
+        given["JOURNAL_URL"] = settings.journal_url
     ports = {"ORDERGATE_MATCHING_PORT": "0", "ORDERGATE_MATCHING_METRICS_PORT": "0"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", f"{before}\n{MAIN}", env=os.environ | given | ports, cwd=ROOT, stderr=PIPE
