@@ -1,5 +1,6 @@
 """Administration: instruments, accounts, cash, positions, fee schedules, and the bounds of all of it."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ MAX = 2**62
 )
 def test_an_instrument_that_cannot_be_is_refused(bare: Market, terms: dict[str, Any], why: str) -> None:
     """A tick on a lot must be worth a whole, positive number of 10^-6: money has no smaller unit."""
-    given: dict[str, Any] = vars(XYZ) | terms
+    given: dict[str, Any] = {field.name: getattr(XYZ, field.name) for field in fields(XYZ)} | terms
     assert bare.tell(ListInstrument(**given)).story == [f"command_refused {why}"]
     assert bare.engine.venue.listings == {}
 
