@@ -31,6 +31,10 @@ from runtime.logs import get_logger
 TELLING_FD = 3
 """The child's only descriptor besides the standard ones."""
 FDS_MAX = 2**16
+# Otherwise gRPC starts its threads again in the child, where they work on the parent's connections. It looks at this
+# once, when the first channel or server is made.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 log = get_logger(__name__)
 snapshots_total = Counter("ordergate_matching_snapshots_total", "Snapshots made, by result.", ["result"])
 snapshot_seq_gauge = Gauge("ordergate_matching_snapshot_seq", "Event that the newest snapshot stands at.")

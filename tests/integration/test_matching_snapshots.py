@@ -194,6 +194,20 @@ async def test_a_folder_that_takes_no_snapshot_disturbs_nobody(settings: Setting
     assert verify(settings.journal_dir).snapshot_seq == 0
 
 
+async def test_the_child_of_a_snapshot_is_alone(settings: Settings) -> None:
+    """Fork after fork succeeds, and nothing but our own log is heard: none of gRPC's threads begins again in a child."""
+    often = settings.model_copy(update={"snapshot_interval_events": 30})
+    async with reached(often) as (server, stub):
+        await day_closed(stub)
+        async with linked(often, stub) as link:
+            while len([line for line in server.log if line.get("event") == "snapshot"]) < 12:
+                await trade(link, f"a{link.sent}", 10)
+                assert "snapshot failed" not in server.said
+        server.process.terminate()
+        assert await server.ended() == 0
+    assert [line for line in server.log if "text" in line] == []
+
+
 async def test_an_orderly_end_waits_for_the_snapshot(settings: Settings, tmp_path: Path) -> None:
     """SIGTERM while a snapshot is in the making: it is finished, then the process ends with 0."""
     gate = tmp_path / "gate"

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from matching import recovery
 from matching.journal.disk import SystemDisk
 from matching.journal.frames import FRAME_MAGIC
+from matching.snapshots.file import UNFINISHED
 
 BEFORE, WITHIN, AFTER = "before", "within", "after"
 Seen = Callable[[Path, bytes], bool]
@@ -58,7 +59,7 @@ def _snapshot(path: Path, _: bytes) -> bool:
 
 
 def _new_snapshot(path: Path, _: bytes) -> bool:
-    return path.name == "snapshot.new"
+    return path.suffix == UNFINISHED
 
 
 POINTS = {
