@@ -106,7 +106,8 @@ def adjust_position(v: Venue, body: c.AdjustPosition) -> None:
         holding = v.accounts[body.account].holding(body.symbol)
         earned = holding.pnl
         money.move_lots(v, body.account, body.symbol, body.qty_lots, body.price_ticks)
-        holding.pnl = earned
+        if body.qty_lots < 0:
+            holding.pnl = earned
         v.booked[body.symbol] = v.booked.get(body.symbol, 0) + body.qty_lots
         said = v.record("position_adjusted", **given(body), position_lots=holding.lots)
         remember(v, body, said)
