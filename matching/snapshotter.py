@@ -31,6 +31,10 @@ from runtime.logs import get_logger
 TELLING_FD = 3
 """The child's only descriptor besides the standard ones."""
 FDS_MAX = 2**16
+SNAPSHOT_S_MAX = 900.0
+"""A child that takes longer ends, so that the next one has a chance."""
+FINISH_S_MAX = 10.0
+"""How long an orderly end waits for a child."""
 # Otherwise gRPC starts its threads again in the child, where they work on the parent's connections. It looks at this
 # once, when the first channel or server is made.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
@@ -65,6 +69,7 @@ class Snapshotter:
         self._interval_events = interval_events
         self._keep_events = keep_events
         self._due_seq = snapshot_seq + interval_events
+        self._child = 0
         self._watching: asyncio.Task[None] | None = None
         snapshot_seq_gauge.set(snapshot_seq)
 
@@ -77,17 +82,23 @@ class Snapshotter:
         """Begins a snapshot of the state as it is now; when that is impossible, a later one may succeed."""
         self._due_seq = engine.seq + self._interval_events
         try:
-            child, told = self._fork(engine)
+            self._child, told = self._fork(engine)
         except OSError as error:
             snapshots_total.labels("failed").inc()
             log.error("snapshot failed", seq=engine.seq, error=str(error))
             return
-        self._watching = asyncio.get_running_loop().create_task(self._watch(child, told, engine.seq))
+        self._watching = asyncio.get_running_loop().create_task(self._watch(self._child, told, engine.seq))
 
     async def finish(self) -> None:
-        """Waits for the snapshot that is in the making, and for what follows from it."""
-        if self._watching is not None:
-            await self._watching
+        """Waits for the snapshot that is in the making, but not for ever, and for what follows from it."""
+        watching = self._watching
+        if watching is None:
+            return
+        await asyncio.wait((watching,), timeout=FINISH_S_MAX)
+        if not watching.done():
+            with suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGKILL)
+        await watching
 
     def _fork(self, engine: Engine) -> tuple[int, int]:
         """The child's id, and where it will tell which older snapshot is kept."""
@@ -147,8 +158,9 @@ def _write_and_end(snapshots: Snapshots, engine: Engine, epoch: int, parent: int
         # The lock of the journal must not outlive the parent in here.
         os.dup2(telling, TELLING_FD)
         os.closerange(TELLING_FD + 1, FDS_MAX)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, SNAPSHOT_S_MAX)
         gc.disable()
         _end_with(parent)
         os.nice(10)

@@ -195,7 +195,7 @@ async def test_a_folder_that_takes_no_snapshot_disturbs_nobody(settings: Setting
 
 
 async def test_the_child_of_a_snapshot_is_alone(settings: Settings) -> None:
-    """Fork after fork succeeds, and nothing but our own log is heard: none of gRPC's threads begins again in a child."""
+    """Fork after fork succeeds, and nothing but our own log is heard: no thread of gRPC begins again in a child."""
     often = settings.model_copy(update={"snapshot_interval_events": 30})
     async with reached(often) as (server, stub):
         await day_closed(stub)

@@ -94,9 +94,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Bench]:
-    """The same, but snapshots wait before they are published."""
+    """The same, but snapshots wait before they are published; whatever still waits at the end is ended."""
+    before = set(psutil.Process().children())
     with FileJournal(tmp_path, SEGMENT_BYTES) as journal:
         yield Bench(tmp_path, journal, HeldSnapshots(tmp_path / "snapshots"), 100, 0)
+    for child in set(psutil.Process().children()) - before:
+        child.kill()
 
 
 def open_gate(bench: Bench) -> None:
@@ -222,9 +225,10 @@ async def test_a_machine_that_cannot_fork_makes_no_snapshot(bench: Bench, monkey
 
 async def test_a_killed_child_is_a_failed_snapshot(held: Bench) -> None:
     """The parent hears of it, nothing is published, and the next one succeeds."""
+    before = set(psutil.Process().children())
     while held.snapshotter._watching is None:
         held.batch()
-    (child,) = psutil.Process().children()
+    (child,) = set(psutil.Process().children()) - before
     child.kill()
     await held.snapshotter.finish()
     assert held.seqs() == []
@@ -233,6 +237,28 @@ async def test_a_killed_child_is_a_failed_snapshot(held: Bench) -> None:
     await asyncio.to_thread(open_gate, held)
     await held.snapshotter.finish()
     assert held.seqs() == [held.engine.seq]
+
+
+async def test_a_child_that_hangs_is_no_reason_to_wait(held: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An orderly end waits for a snapshot for a while, and then ends it."""
+    monkeypatch.setattr(snapshotting, "FINISH_S_MAX", 0.05)
+    while held.snapshotter._watching is None:
+        held.batch()
+    await held.snapshotter.finish()
+    assert held.snapshotter._watching is None
+    assert held.seqs() == []
+
+
+async def test_a_child_that_hangs_ends_itself(held: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not stand in the way of the next snapshot for ever."""
+    monkeypatch.setattr(snapshotting, "SNAPSHOT_S_MAX", 0.2)
+    failed = snapshotting.snapshots_total.labels("failed")
+    before = failed._value.get()
+    while held.snapshotter._watching is None:
+        held.batch()
+    await held.snapshotter._watching
+    assert failed._value.get() == before + 1
+    assert held.seqs() == []
 
 
 PARENT = """
