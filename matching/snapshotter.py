@@ -15,6 +15,7 @@ import hashlib
 import os
 import signal
 import threading
+import time
 import warnings
 from contextlib import suppress
 from typing import NoReturn
@@ -102,21 +103,22 @@ class Snapshotter:
 
     def _fork(self, engine: Engine) -> tuple[int, int]:
         """The child's id, and where it will tell which older snapshot is kept."""
-        parent = os.getpid()
+        parent, epoch = os.getpid(), self._journal.epoch
         told, telling = os.pipe()
+        began = time.perf_counter()
         try:
-            with fork_seconds.time(), warnings.catch_warnings():
-                # Python 3.12 warns of forks beside threads; the child depends on none of them.
+            with warnings.catch_warnings():
+                # Python 3.12 warns of forks beside threads; the child depends on none of them, and on no lock of theirs.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 child = os.fork()
+                if child == 0:
+                    _write_and_end(self._snapshots, engine, epoch, parent, telling)
         except OSError:
             os.close(told)
             raise
         finally:
-            if os.getpid() == parent:
-                os.close(telling)
-        if child == 0:
-            _write_and_end(self._snapshots, engine, self._journal.epoch, parent, telling)
+            os.close(telling)
+        fork_seconds.observe(time.perf_counter() - began)
         return child, told
 
     async def _watch(self, child: int, told: int, seq: int) -> None:
