@@ -108,7 +108,7 @@ class Snapshotter:
         began = time.perf_counter()
         try:
             with warnings.catch_warnings():
-                # Python 3.12 warns of forks beside threads; the child depends on none of them, and on no lock of theirs.
+                # Python 3.12 warns of forks beside threads; the child needs none of them, and no lock of theirs.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 child = os.fork()
                 if child == 0:
