@@ -13,9 +13,9 @@ from ordergate.matching.v1 import commands_pb2 as wire
 from ordergate.types.v1 import types_pb2 as types
 
 from matching.convert import encode_command_part
+from matching.core.administration import LIMIT_NAMES
 from matching.core.commands import Limits
 from matching.core.engine import Engine
-from matching.core.keys import content_of
 from matching.core.ledger import MONEY_MICRO_MAX, Account, Position
 from matching.core.orders import Order
 from matching.core.venue import Listing
@@ -163,7 +163,7 @@ def _position(account: Account, position: Position) -> Row:
 
 def _limits(limits: Limits, listing: Listing | None) -> Iterator[tuple[str, str]]:
     """The names and values of what is limited."""
-    for name in content_of(cast(Any, limits)):
+    for name in LIMIT_NAMES:
         value = getattr(limits, name)
         if not value:
             continue
