@@ -16,7 +16,7 @@ from tests.simulation.pair import Mismatch, Pair
 from tests.simulation.plain.state import names_of
 from tests.simulation.streams import Step, opening
 
-SHRINKING_S_MAX = 240.0
+SHRINKING_S_MAX = 120.0
 """How long to go on leaving out commands."""
 SAID_ALWAYS = {
     *("account", "symbol", "request_id", "cl_ord_id", "quote_id", "update_mask", "limits", "entries", "orders"),
@@ -61,22 +61,25 @@ if __name__ == "__main__":
 '''
 
 
-def found_by(steps: Sequence[Step], keys_max: int, *, looks: bool) -> str:
-    """The kind of mismatch that the commands end in; empty for none. `looks` compares the state after each."""
+def found_by(steps: Sequence[Step], keys_max: int) -> str:
+    """The kind of mismatch that the commands end in; empty for none. The state is looked at after the last."""
+    return _first(steps, keys_max, looks_from=len(steps) - 1)[1]
+
+
+def _first(steps: Sequence[Step], keys_max: int, *, looks_from: int) -> tuple[int, str]:
+    """The number of commands until the first mismatch, and its kind; the state is looked at from a command on."""
     pair = Pair(keys_max)
-    try:
-        for command, now in steps:
-            if looks and isinstance(command.body, c.NewOrder):
+    for number, (command, now) in enumerate(steps):
+        try:
+            if number >= looks_from and isinstance(command.body, c.NewOrder):
                 pair.check(command, now)
             pair.execute(command, now)
-            if looks:
+            if number >= looks_from:
                 pair.check_invariants()
                 pair.check_state()
-    except Mismatch as mismatch:
-        return mismatch.kind
-    except Exception as error:
-        return kind_of(error)
-    return ""
+        except Exception as error:
+            return number + 1, kind_of(error)
+    return len(steps), ""
 
 
 def kind_of(error: Exception) -> str:
@@ -86,20 +89,38 @@ def kind_of(error: Exception) -> str:
 
 def shrunk(steps: Sequence[Step], kind: str, keys_max: int) -> list[Step]:
     """As few of the commands as still end in this kind of mismatch."""
-    looks = found_by(steps, keys_max, looks=False) != kind
+    steps = steps[: _first(steps, keys_max, looks_from=0)[0]]
 
     def finds(some: Sequence[Step]) -> bool:
-        return found_by(some, keys_max, looks=looks) == kind
+        return found_by(some, keys_max) == kind
 
     until, left = monotonic() + SHRINKING_S_MAX, _newest(list(steps), finds)
     if not finds(left):
         return left
+    left = _without_kinds(left, finds, until)
     size = len(left) // 2
     while size and monotonic() < until:
         shorter = _without_chunks(left, size, finds, until)
         size = size if len(shorter) < len(left) and size > 1 else size // 2
         left = shorter
     return [_simpler(left, index, finds) for index in range(len(left))] if monotonic() < until else left
+
+
+def _labels(step: Step) -> set[str]:
+    """What a command is and is about."""
+    body = step.command.body
+    about = {f"{name} {getattr(body, name)}" for name in ("account", "symbol") if name in names_of(body)}
+    return about | {type(body).__name__}
+
+
+def _without_kinds(steps: list[Step], finds: Finds, until: float) -> list[Step]:
+    """Whatever is of one kind, one account or one instrument is left out together."""
+    labels = sorted({label for step in steps for label in _labels(step)})
+    for label in labels:
+        shorter = [step for step in steps if label not in _labels(step)]
+        if monotonic() < until and finds(shorter):
+            steps = shorter
+    return steps
 
 
 def _newest(steps: list[Step], finds: Finds) -> list[Step]:
