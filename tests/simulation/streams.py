@@ -66,12 +66,10 @@ def opening() -> Iterator[c.Command]:
         for currency in ("USD", "EUR"):
             bodies.append(c.AdjustCash(account, currency, 160_000_000_000 >> number, f"cash-{currency}"))
         for slot in slots():
-            if slot.terms.asset_class != types.ASSET_CLASS_FX:
-                bodies.append(
-                    c.AdjustPosition(
-                        account, slot.terms.symbol, 600 >> number, slot.center, f"lots-{slot.terms.symbol}"
-                    )
-                )
+            symbol = slot.terms.symbol
+            sells_short = number % 2 == 0 and symbol in ("OPT", "COIN")
+            if slot.terms.asset_class != types.ASSET_CLASS_FX and not sells_short:
+                bodies.append(c.AdjustPosition(account, symbol, 600 >> number, slot.center, f"lots-{symbol}"))
         names = ["short_sale_permitted", "short_margin_bps", "self_trade_group", "fee_schedule"]
         schedule = ("", "STANDARD", "MAKER", "REBATE", "STANDARD", "")[number]
         group = GROUPS.get(account, "")
@@ -99,7 +97,7 @@ class Stream:
         self.now += self._pause()
         body = self.waiting.pop(0) if self.waiting else self._choose()
         self.sent = [*self.sent[-80:], body]
-        actor = self.random.choice(("ann", "ann", "bot-7", ""))
+        actor = self.random.choice(("ann", "ann", "ann", "bot-7", "bot-7", "", "system"))
         session_id = self.random.choice(("", "", "", "", "s1", "s2", "s3"))
         return Step(c.Command(body, actor, self.random.choice((0, 5)), session_id, "gw-1"), self.now)
 
@@ -303,7 +301,9 @@ class Stream:
 
     def _kill(self) -> c.Body:
         scope = self.random.randint(0, 4)
-        targets = {1: "", 2: self.account(), 3: self.symbol(), 4: "s1"}
+        nobody = self.random.random() < 0.2
+        account, symbol = "NOBODY" if nobody else self.account(), "" if nobody else self.symbol()
+        targets = {1: "x" * nobody, 2: account, 3: symbol, 4: "s1"}
         return c.EngageKillSwitch(scope, targets.get(scope, ""), self.key(), "why")
 
     def _next_day(self) -> int:

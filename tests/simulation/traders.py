@@ -246,6 +246,7 @@ def odd(random: Random, order: c.NewOrder, order_id: int, orig: str, key: str) -
     names = random.sample(list(fields), random.choice((1, 1, 2)))
     strange = copy(order, **{name: random.choice(fields[name]) for name in names})
     replaced = {"qty_nano": number, "price_nano": random.choice(ODD_NUMBERS)}
+    pair = c.ListInstrument("NEW", types.ASSET_CLASS_FX, "USD", 10**5, 10**12, base_currency="EUR")
     return random.choice(
         (
             strange,
@@ -262,6 +263,17 @@ def odd(random: Random, order: c.NewOrder, order_id: int, orig: str, key: str) -
                 order.account, key, [c.QuoteEntry(random.choice((order.symbol, "NONE")), number, 1, 0, number)]
             ),
             c.OpenSession("", "gw-1"),
+            c.OpenAccount(""),
+            c.MassCancel("NOBODY", key),
+            c.MassQuote("NOBODY", key, [c.QuoteEntry("XYZ", 95, 1, 105, 1)]),
+            c.NewOrderList("NOBODY", [order]),
+            c.NewOrderList(order.account, [order, copy(order, account="BOB", cl_ord_id=f"{key}-2")]),
+            c.SetFeeSchedule("STANDARD", key, 0, 100_001, 0),
+            copy(
+                pair, lot_size_nano=random.choice((10**12, 10**7 + 10)), base_currency=random.choice(("", "USD", "EUR"))
+            ),
+            copy(pair, strike_nano=-1, trading_session=random.choice((0, 7))),
+            copy(pair, trading_session=7),
             c.EngageKillSwitch(random.choice((1, 9)), "x", key),
             c.ListInstrument(random.choice(("", "NEW")), 1, random.choice(("", "USD")), 1, 10**9),
             copy(c.ListInstrument("XYZ", 1, "USD", 10**7, 10**9), multiplier=2),

@@ -56,6 +56,11 @@ def list_instrument(v: Venue, body: c.ListInstrument) -> None:
         yield missing(body, "symbol", "currency")
         if min(body.tick_size_nano, body.lot_size_nano, body.multiplier) <= 0 or rest or not worth:
             yield no(INVALID, field="tick_size")
+        yield from _wrong_pair(body)
+        if body.strike_nano < 0:
+            yield no(types.REASON_NOT_POSITIVE, field="strike")
+        if body.trading_session not in types.TradingSession.values():
+            yield no(types.REASON_ENUM_UNKNOWN, field="trading_session")
         if body.symbol in v.listings:
             yield no(types.REASON_ALREADY_EXISTS, field="symbol")
 
@@ -63,6 +68,17 @@ def list_instrument(v: Venue, body: c.ListInstrument) -> None:
         session = body.trading_session or types.TRADING_SESSION_CONTINUOUS
         said = v.record("instrument_listed", instrument=given(body))
         v.listings[body.symbol] = Listing(body, worth, said, session)
+
+
+def _wrong_pair(body: c.ListInstrument) -> Checks:
+    """A pair has two currencies, and a lot of whole 10^-6 of the base."""
+    if body.asset_class != types.ASSET_CLASS_FX:
+        return
+    yield missing(body, "base_currency")
+    if body.base_currency == body.currency:
+        yield no(types.REASON_FIELDS_CONFLICT, field="base_currency")
+    if body.lot_size_nano % 1_000:
+        yield no(INVALID, field="lot_size")
 
 
 def open_account(v: Venue, body: c.OpenAccount) -> None:

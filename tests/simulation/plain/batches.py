@@ -113,14 +113,19 @@ def _stands(v: Venue, body: c.MassQuote, symbol: str, side: int, price: int, qty
 
 def new_order_list(v: Venue, body: c.NewOrderList) -> None:
     """Carries out several orders one by one, after a look at the whole."""
-    if not body.orders:
-        refuse_command(v, body, no(types.REASON_FIELD_MISSING, field="orders"), "")
+    unknown = orders.account_unknown(v, body.account)
+    if unknown is None and not body.orders:
+        unknown = no(types.REASON_FIELD_MISSING, field="orders")
+    if unknown is None and any(order.account != body.account for order in body.orders):
+        unknown = no(types.REASON_FIELD_INVALID, field="orders")
+    if unknown is not None:
+        refuse_command(v, body, unknown, "")
         return
     denied = _basket_denied(v, body)
     for order in body.orders:
         if _is_repeated(v, order):
             continue
-        is_other = body.account not in v.accounts or orders.conflict(v, order, order.cl_ord_id) is not None
+        is_other = orders.conflict(v, order, order.cl_ord_id) is not None
         if denied is None or is_other:
             orders.new_order(v, order)
             triggers.finish(v)
@@ -139,7 +144,7 @@ def _basket_denied(v: Venue, body: c.NewOrderList) -> Said | None:
     totals: dict[str, int] = {}
     for order in body.orders:
         listing = v.listings.get(order.symbol)
-        if listing is None or body.account not in v.accounts:
+        if listing is None:
             continue
         price = order.price_ticks or order.stop_px_ticks or listing.mark
         currency = listing.terms.currency

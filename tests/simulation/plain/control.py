@@ -66,10 +66,11 @@ def in_scope(order: Order, scope: int, target: str) -> bool:
     return scope == FIRM or named[scope] == target
 
 
-def _wrong_scope(body: c.EngageKillSwitch | c.ReleaseKillSwitch) -> Checks:
+def _wrong_scope(v: Venue, body: c.EngageKillSwitch | c.ReleaseKillSwitch) -> Checks:
     if body.scope not in (FIRM, ACCOUNT, SYMBOL, SESSION):
         yield no(INVALID, field="scope")
-    if (body.scope == FIRM) != (not body.target):
+    known = {FIRM: ("",), ACCOUNT: v.accounts, SYMBOL: v.listings}
+    if body.target not in known.get(body.scope, (body.target,) if body.target else ()):
         yield no(INVALID, field="target")
 
 
@@ -78,7 +79,7 @@ def engage_kill_switch(v: Venue, body: c.EngageKillSwitch) -> None:
 
     def checks() -> Checks:
         yield from once(v, body)
-        yield from _wrong_scope(body)
+        yield from _wrong_scope(v, body)
         if (body.scope, body.target) in v.switches:
             yield no(types.REASON_ALREADY_EXISTS, field="scope")
 
@@ -95,7 +96,7 @@ def release_kill_switch(v: Venue, body: c.ReleaseKillSwitch) -> None:
 
     def checks() -> Checks:
         yield from once(v, body)
-        yield from _wrong_scope(body)
+        yield from _wrong_scope(v, body)
         yield missing(body, "approver")
         if body.approver == v.command.actor:
             yield no(INVALID, field="approver")
@@ -115,7 +116,7 @@ def release_throttle(v: Venue, body: c.ReleaseThrottle) -> None:
         yield account_unknown(v, body.account)
         if body.symbol not in v.accounts[body.account].latched:
             yield no(INVALID, field="symbol")
-        if not v.command.actor:
+        if v.command.actor in ("", "system"):
             yield no(types.REASON_FIELD_MISSING, field="actor")
 
     if carried_out(v, body, checks):
