@@ -1,5 +1,7 @@
 """Time, the clients' sessions, market sessions and kill switches (sections 3, 6 and 7)."""
 
+from collections.abc import Collection
+
 from ordergate.types.v1 import types_pb2 as types
 
 from matching.core import commands as c
@@ -69,8 +71,9 @@ def in_scope(order: Order, scope: int, target: str) -> bool:
 def _wrong_scope(v: Venue, body: c.EngageKillSwitch | c.ReleaseKillSwitch) -> Checks:
     if body.scope not in (FIRM, ACCOUNT, SYMBOL, SESSION):
         yield no(INVALID, field="scope")
-    known = {FIRM: ("",), ACCOUNT: v.accounts, SYMBOL: v.listings}
-    if body.target not in known.get(body.scope, (body.target,) if body.target else ()):
+    known: dict[int, Collection[str]] = {FIRM: ("",), ACCOUNT: v.accounts, SYMBOL: v.listings}
+    is_known = body.target in known[body.scope] if body.scope in known else bool(body.target)
+    if not is_known:
         yield no(INVALID, field="target")
 
 
