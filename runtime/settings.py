@@ -54,7 +54,7 @@ class Settings(BaseSettings):
 
     journal_segment_bytes: int = Field(64 * 1024 * 1024, ge=4096)
     """Size of a preallocated journal segment."""
-    snapshot_interval_events: int = Field(500_000, ge=1)
+    snapshot_interval_events: int = Field(2_000_000, ge=1)
     """Events between two snapshots; so many are replayed at most when matching starts again."""
     journal_keep_events: int = Field(50_000_000, ge=0)
     """Events that the journal keeps for followers that are behind, even when snapshots stand for them."""
