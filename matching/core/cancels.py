@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matching.core import lifecycle
 from matching.core.commands import CancelOrder, EngageKillSwitch, MassCancel, ReleaseKillSwitch
 from matching.core.keys import Done, Outcome, note, remember
-from matching.core.orders import Order
+from matching.core.orders import Order, id_of
 from matching.core.refusals import rejected
 from matching.core.requests import find, refuse, refuse_unknown
 from matching.core.trading import work_line
@@ -64,7 +64,7 @@ def mass_cancel(venue: Venue, command: MassCancel) -> None:
 
 def cancel_all(venue: Venue, orders: Iterable[Order], cause: int, reason: int) -> None:
     """Cancels orders in the order of their ids; those that end with another of them are passed over."""
-    for order in sorted(orders, key=_id_of):
+    for order in sorted(orders, key=id_of):
         if order.is_open:
             lifecycle.cancel(venue, order, cause, reason)
 
@@ -108,10 +108,6 @@ def _matches(order: Order, command: MassCancel) -> bool:
     if command.side == Side.SELL_SHORT:
         return order.is_short
     return not command.side or order.is_buy == (command.side == Side.BUY)
-
-
-def _id_of(order: Order) -> int:
-    return order.order_id
 
 
 def _open_orders(venue: Venue) -> list[Order]:

@@ -94,6 +94,11 @@ class Order:
         return self.terms.ord_type >= OrdType.STOP and not self.is_triggered
 
 
+def id_of(order: Order) -> int:
+    """What orders are sorted by wherever many are at stake."""
+    return order.order_id
+
+
 @mypyc_attr(acyclic=True)
 class OrderList:
     """Orders of an account that depend on each other; `legs` has the open and the ended ones."""

@@ -191,6 +191,6 @@ def _risk(venue: Venue, order: Order, change: Change) -> Refusal | None:
     waits = order.stage != Stage.RESTING
     if not waits:
         intent.resting = order
-    refusal = risk.check_replace(venue, intent, order.reduce_only, waits)
+    refusal = risk.check_request(venue, intent, None, order.reduce_only, waits)
     risk.count_message(venue, order.account)
     return refusal

@@ -90,44 +90,25 @@ def intent_of(
     )
 
 
-def check_entry(venue: Venue, intent: Intent, command: NewOrder, reduces: bool, waits: bool) -> Refusal | None:
-    """The rules for a new order, in their order; those about money and position only when it does not wait."""
+def check_request(venue: Venue, intent: Intent, command: NewOrder | None, reduces: bool, waits: bool) -> Refusal | None:
+    """The rules for a new order, or without one for a replace, in their order.
+
+    Those about money and position only when the order does not wait.
+    """
     limits = intent.limits
-    refusal: Refusal | None
-    if limits is not None:
+    if limits is None:
+        refusal = _repeated_execution(intent)
+    else:
         refusal = (
             _restricted(limits)
             or _message_rate(venue, intent, limits)
             or _order_qty(intent, limits)
             or _order_notional(intent, limits)
             or _price_collar(venue, intent, limits)
-            or _duplicate_order(venue, intent, limits, command)
+            or (_duplicate_order(venue, intent, limits, command) if command is not None else None)
             or _repeated_execution(intent)
             or _daily_loss(intent, limits)
         )
-    else:
-        refusal = _repeated_execution(intent)
-    if refusal is not None:
-        return refusal
-    return None if waits else check_funds(intent, reduces)
-
-
-def check_replace(venue: Venue, intent: Intent, reduces: bool, waits: bool) -> Refusal | None:
-    """The rules for an order's new quantity and price."""
-    limits = intent.limits
-    refusal: Refusal | None
-    if limits is not None:
-        refusal = (
-            _restricted(limits)
-            or _message_rate(venue, intent, limits)
-            or _order_qty(intent, limits)
-            or _order_notional(intent, limits)
-            or _price_collar(venue, intent, limits)
-            or _repeated_execution(intent)
-            or _daily_loss(intent, limits)
-        )
-    else:
-        refusal = _repeated_execution(intent)
     if refusal is not None:
         return refusal
     return None if waits else check_funds(intent, reduces)

@@ -49,7 +49,7 @@ def check_shape(listing: Listing, command: NewOrder, now_unix_ns: int) -> Refusa
         return rejected(Reason.NOT_POSITIVE, "qty")
     if command.qty_lots > LOTS_MAX:
         return rejected(Reason.VALUE_TOO_LARGE, "qty")
-    refusal = _price(command) if command.is_plain else _fields(command, now_unix_ns)
+    refusal = _fields(command, now_unix_ns)
     if refusal is not None:
         return refusal
     price_ticks = max(command.price_ticks, command.stop_px_ticks)
@@ -70,41 +70,16 @@ def _more_enums(command: NewOrder) -> Refusal | None:
     return None
 
 
-def _price(command: NewOrder) -> Refusal | None:
-    """Price, stop and time in force of an order that has nothing else."""
-    if command.price_ticks < 0:
-        return rejected(Reason.NOT_POSITIVE, "price")
-    needs_price = command.ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT)
-    if needs_price != bool(command.price_ticks):
-        return rejected(Reason.FIELD_MISSING if needs_price else Reason.FIELDS_CONFLICT, "price")
-    if command.ord_type in (OrdType.STOP, OrdType.STOP_LIMIT):
-        return rejected(Reason.FIELD_MISSING, "stop_px")
-    if command.ord_type == OrdType.TRAILING_STOP:
-        return rejected(Reason.FIELD_MISSING, "trail")
-    if command.time_in_force == TimeInForce.GTD:
-        missing = command.ord_type == OrdType.LIMIT
-        return rejected(Reason.FIELD_MISSING if missing else Reason.FIELDS_CONFLICT, _gtd_field(missing))
-    return None
-
-
-def _gtd_field(missing: bool) -> str:
-    return "expire_time" if missing else "time_in_force"
-
-
 def _fields(command: NewOrder, now_unix_ns: int) -> Refusal | None:
-    return (
-        _negative(command)
-        or _prices(command)
-        or _trail(command)
-        or _time(command)
-        or _quantities(command)
-        or _flags(command)
-        or _contingency(command)
-        or _expiry(command, now_unix_ns)
-    )
+    refusal = _negative(command) or _prices(command) or _trail(command) or _time(command)
+    if refusal is not None or command.is_plain:
+        return refusal
+    return _quantities(command) or _flags(command) or _contingency(command) or _expiry(command, now_unix_ns)
 
 
 def _negative(command: NewOrder) -> Refusal | None:
+    if command.is_plain:
+        return rejected(Reason.NOT_POSITIVE, "price") if command.price_ticks < 0 else None
     for value, field in (
         (command.price_ticks, "price"),
         (command.stop_px_ticks, "stop_px"),

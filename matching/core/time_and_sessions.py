@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from matching.core import lifecycle
 from matching.core.cancels import cancel_all
+from matching.core.orders import id_of
 from matching.core.trading import work_line
 from matching.core.venue import ClientSession
 from matching.core.words import Cause, Reason, TimeInForce
 
 if TYPE_CHECKING:
     from matching.core.commands import CloseDay, CloseSession, OpenSession, RenewSession, TimeTick
-    from matching.core.orders import Order
     from matching.core.venue import Venue
 
 
@@ -52,7 +52,7 @@ def close_day(venue: Venue, command: CloseDay) -> None:
         if order.terms.time_in_force == TimeInForce.DAY
     ]
     expired = 0
-    for order in sorted(expiring, key=_id_of):
+    for order in sorted(expiring, key=id_of):
         if order.is_open:
             lifecycle.expire(venue, order)
             expired += 1
@@ -136,7 +136,3 @@ def _arm(venue: Venue, session: ClientSession) -> None:
 
 def _field(missing: bool) -> str:
     return "session_id" if missing else "dead_man_ns"
-
-
-def _id_of(order: Order) -> int:
-    return order.order_id

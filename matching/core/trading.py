@@ -58,7 +58,7 @@ def place(venue: Venue, account: Account, command: NewOrder, request: int) -> Or
     is_buy = command.side == Side.BUY
     intent = risk.intent_of(venue, account, position, command, is_buy, command.side == Side.SELL_SHORT)
     waits = is_waiting(command)
-    refusal = risk.check_entry(venue, intent, command, command.reduce_only, waits)
+    refusal = risk.check_request(venue, intent, command, command.reduce_only, waits)
     risk.count_message(venue, account)
     if refusal is not None:
         _refuse_new(venue, account, command, request, refusal)
@@ -89,7 +89,7 @@ def check(venue: Venue, command: NewOrder, session_id: str, now_unix_ns: int) ->
         position = account.position_seen(listing)
         is_buy = command.side == Side.BUY
         intent = risk.intent_of(venue, account, position, command, is_buy, command.side == Side.SELL_SHORT)
-        return risk.check_entry(venue, intent, command, command.reduce_only, is_waiting(command))
+        return risk.check_request(venue, intent, command, command.reduce_only, is_waiting(command))
     finally:
         venue.time_unix_ns = before
 

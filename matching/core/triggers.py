@@ -7,10 +7,9 @@ the venue's line, in the order of ids; `trading.work_line` takes it from there.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from matching.core.orders import Order, Stage
+from matching.core.orders import Order, Stage, id_of
 from matching.core.words import OrdType, TradingSession, TrailUnit, TriggerBy
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 BPS: Final = 10_000
 PRICE_TICKS_MAX: Final = 2**62
-by_id = attrgetter("order_id")
 
 
 class Watch:
@@ -65,7 +63,7 @@ class Watch:
             price_ticks = buy_ticks if order.is_buy else sell_ticks
             if price_ticks and is_met(order, price_ticks):
                 found.append(order)
-        found.sort(key=by_id)
+        found.sort(key=id_of)
         return found
 
     def trail(self, buy_ticks: int, sell_ticks: int) -> None:
