@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     marketdata_address: str = "127.0.0.1:50053"
     compliance_address: str = "127.0.0.1:50054"
 
+    gateways: int = Field(1, ge=1, le=16)
+    """How many gateways `make up` runs behind Envoy. The first has the ports above, the others free ones."""
     gateway_id: str = "gateway-0"
     """Name of this gateway; unique among the gateways of one matching server."""
 
@@ -66,7 +68,14 @@ class Settings(BaseSettings):
     auth_audience: str = "ordergate"
     """Whom the tokens must be meant for."""
     auth_jwks_file: Path = Path(".ordergate/keys/jwks.json")
-    """Public keys that tokens are verified with, RFC 7517."""
+    """Public keys that tokens are verified with, RFC 7517; read again when the file changes."""
+    auth_jwks_url: str | None = None
+    """Where the identity provider publishes its public keys; they come on top of those of the file."""
+    auth_jwks_refresh_s: float = Field(60.0, gt=0)
+    """Time between two looks at the file and the URL. An unknown key id is looked up at once, but not more often than
+    every second."""
+    auth_revocations_file: Path = Path(".ordergate/keys/revocations.json")
+    """Tokens, subjects and roles that are not valid any more; read again when it changes. Need not exist."""
     auth_service_key_file: Path = Path(".ordergate/keys/service.pem")
     """Private key with which a server signs the tokens it shows to other servers."""
     auth_dev_key_file: Path = Path(".ordergate/keys/dev.pem")
@@ -84,6 +93,36 @@ class Settings(BaseSettings):
     feed_interval_ms: int = Field(500, ge=10)
     """Time between two reference prices of a symbol."""
 
+    tls_cert_file: Path | None = None
+    """Certificate chain that a server shows, PEM; with `tls_key_file` every port speaks TLS."""
+    tls_key_file: Path | None = None
+    """Its private key, PEM."""
+    tls_ca_file: Path | None = None
+    """Certificates of those who sign the servers' certificates, PEM: what a server trusts when it calls another."""
+    tls_client_ca_file: Path | None = None
+    """Certificates of those who sign clients' certificates, PEM. With it a client must show one: mutual TLS."""
+
+    rate_orders_per_s: float = Field(100_000.0, gt=0)
+    """New orders, replaces and quotes of an account in a second; each session may send as many."""
+    rate_orders_burst: int = Field(200_000, ge=1)
+    """How many may come at once."""
+    rate_cancels_per_s: float = Field(100_000.0, gt=0)
+    """Cancels and mass cancels of an account in a second; a budget of their own."""
+    rate_cancels_burst: int = Field(200_000, ge=1)
+    """How many may come at once."""
+    rate_queries_per_s: float = Field(1_000.0, gt=0)
+    """Queries of an account in a second."""
+    rate_queries_burst: int = Field(2_000, ge=1)
+    """How many may come at once."""
+
+    gateway_grace_s: float = Field(5.0, ge=0)
+    """How long matching waits for a gateway whose link broke, before it ends that gateway's sessions."""
+    slow_reader_s: float = Field(5.0, gt=0)
+    """Age of the oldest message that a reader has not taken, from which on the reader is cut."""
+    stream_age_max_s: float = Field(86_400.0, gt=0)
+    """Longest life of a stream or session; its client is told in band and connects again."""
+    drain_notice_s: float = Field(1.0, ge=0)
+    """Time between the notice that a planned end is near and the end of the streams."""
     drain_timeout_s: float = Field(5.0, gt=0)
     """How long a server waits for its calls when it is told to stop."""
     default_deadline_s: float = Field(10.0, gt=0)

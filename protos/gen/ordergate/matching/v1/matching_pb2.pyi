@@ -28,16 +28,22 @@ class LinkLogon(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GATEWAY_ID_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     gateway_id: _builtins.str
     """The gateway's name; unique among live links."""
+    incarnation: _builtins.int
+    """Number of this run of the gateway's process, above 0 and never used before: the
+    sessions of an earlier run are over.
+    """
     def __init__(
         self,
         *,
         gateway_id: _builtins.str = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_id", b"gateway_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_id", b"gateway_id", "incarnation", b"incarnation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -522,16 +528,20 @@ class GetAccountRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    WITH_OPEN_ORDERS_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """The account."""
+    with_open_orders: _builtins.bool
+    """Give the open orders too."""
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
+        with_open_orders: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "with_open_orders", b"with_open_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,12 +558,16 @@ class GetAccountResponse(_message.Message):
     POSITIONS_FIELD_NUMBER: _builtins.int
     OPEN_ORDERS_FIELD_NUMBER: _builtins.int
     AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    ACCOUNT_SEQ_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
     """False when there is no such account."""
     open_orders: _builtins.int
     """Number of open orders."""
     as_of_seq: _builtins.int
     """The state is as of this event."""
+    account_seq: _builtins.int
+    """Number of the account's last event."""
     @_builtins.property
     def cash(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashState]:
         """Sorted by currency."""
@@ -561,6 +575,10 @@ class GetAccountResponse(_message.Message):
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionState]:
         """Sorted by symbol."""
+
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderState]:
+        """The open orders, newest first, if they were asked for."""
 
     def __init__(
         self,
@@ -570,10 +588,12 @@ class GetAccountResponse(_message.Message):
         positions: _abc.Iterable[Global___PositionState] | None = ...,
         open_orders: _builtins.int = ...,
         as_of_seq: _builtins.int = ...,
+        account_seq: _builtins.int = ...,
+        orders: _abc.Iterable[Global___OrderState] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "cash", b"cash", "found", b"found", "open_orders", b"open_orders", "positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_seq", b"account_seq", "as_of_seq", b"as_of_seq", "cash", b"cash", "found", b"found", "open_orders", b"open_orders", "orders", b"orders", "positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

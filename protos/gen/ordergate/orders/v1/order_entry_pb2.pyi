@@ -22,6 +22,44 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RateScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_SCOPE_UNSPECIFIED: _RateScope.ValueType  # 0
+    """Not given."""
+    RATE_SCOPE_ACCOUNT_ORDERS: _RateScope.ValueType  # 1
+    """New orders, replaces and quotes of an account; each order of a basket counts."""
+    RATE_SCOPE_ACCOUNT_CANCELS: _RateScope.ValueType  # 2
+    """Cancels and mass cancels of an account."""
+    RATE_SCOPE_SESSION_ORDERS: _RateScope.ValueType  # 3
+    """New orders, replaces and quotes of a session."""
+    RATE_SCOPE_SESSION_CANCELS: _RateScope.ValueType  # 4
+    """Cancels and mass cancels of a session."""
+    RATE_SCOPE_ACCOUNT_QUERIES: _RateScope.ValueType  # 5
+    """Queries of an account: everything that changes nothing."""
+
+class RateScope(_RateScope, metaclass=_RateScopeEnumTypeWrapper):
+    """What a budget counts. Cancels have their own, so that what a client sends can
+    never keep it from cancelling.
+    """
+
+RATE_SCOPE_UNSPECIFIED: RateScope.ValueType  # 0
+"""Not given."""
+RATE_SCOPE_ACCOUNT_ORDERS: RateScope.ValueType  # 1
+"""New orders, replaces and quotes of an account; each order of a basket counts."""
+RATE_SCOPE_ACCOUNT_CANCELS: RateScope.ValueType  # 2
+"""Cancels and mass cancels of an account."""
+RATE_SCOPE_SESSION_ORDERS: RateScope.ValueType  # 3
+"""New orders, replaces and quotes of a session."""
+RATE_SCOPE_SESSION_CANCELS: RateScope.ValueType  # 4
+"""Cancels and mass cancels of a session."""
+RATE_SCOPE_ACCOUNT_QUERIES: RateScope.ValueType  # 5
+"""Queries of an account: everything that changes nothing."""
+Global___RateScope: _TypeAlias = RateScope  # noqa: Y015
+
 class _AckLevel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -102,6 +140,156 @@ class SubmitOrderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitOrderResponse: _TypeAlias = SubmitOrderResponse  # noqa: Y015
+
+@_typing.final
+class SubmitOrdersRequest(_message.Message):
+    """Request of SubmitOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, FIX tag 1."""
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.OrderTerms]:
+        """The orders, carried out in this order; 1 to 256. Their `account` may be left
+        out; another one than the basket's is refused.
+        """
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        orders: _abc.Iterable[_orders_pb2.OrderTerms] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitOrdersRequest: _TypeAlias = SubmitOrdersRequest  # noqa: Y015
+
+@_typing.final
+class SubmitOrdersResponse(_message.Message):
+    """Response of SubmitOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubmitOrderResult]:
+        """One for each order of the request, in its order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SubmitOrderResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitOrdersResponse: _TypeAlias = SubmitOrdersResponse  # noqa: Y015
+
+@_typing.final
+class SubmitOrderResult(_message.Message):
+    """What became of one order of a basket."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CL_ORD_ID_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    cl_ord_id: _builtins.str
+    """The client's key of the order, FIX tag 11."""
+    @_builtins.property
+    def report(self) -> _orders_pb2.ExecutionReport:
+        """The order's first report; one that was denied or rejected says why there."""
+
+    @_builtins.property
+    def refused(self) -> _types_pb2.ReasonDetail:
+        """The order did not reach the venue, and why."""
+
+    def __init__(
+        self,
+        *,
+        cl_ord_id: _builtins.str = ...,
+        report: _orders_pb2.ExecutionReport | None = ...,
+        refused: _types_pb2.ReasonDetail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refused", b"refused", "report", b"report", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cl_ord_id", b"cl_ord_id", "refused", b"refused", "report", b"report", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["report", "refused"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___SubmitOrderResult: _TypeAlias = SubmitOrderResult  # noqa: Y015
+
+@_typing.final
+class CheckOrderRequest(_message.Message):
+    """Request of CheckOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order(self) -> _orders_pb2.OrderTerms:
+        """The order."""
+
+    def __init__(
+        self,
+        *,
+        order: _orders_pb2.OrderTerms | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckOrderRequest: _TypeAlias = CheckOrderRequest  # noqa: Y015
+
+@_typing.final
+class CheckOrderResponse(_message.Message):
+    """Response of CheckOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    EXEC_TYPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    accepted: _builtins.bool
+    """Whether the order would be accepted now."""
+    exec_type: _types_pb2.ExecType.ValueType
+    """DENIED by a risk rule or REJECTED by the venue when it would not be, FIX tag 150."""
+    as_of_seq: _builtins.int
+    """Journal position that the answer stands at."""
+    @_builtins.property
+    def reason(self) -> _types_pb2.ReasonDetail:
+        """Why not, with the numbers of a denial."""
+
+    def __init__(
+        self,
+        *,
+        accepted: _builtins.bool = ...,
+        exec_type: _types_pb2.ExecType.ValueType = ...,
+        reason: _types_pb2.ReasonDetail | None = ...,
+        as_of_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "as_of_seq", b"as_of_seq", "exec_type", b"exec_type", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckOrderResponse: _TypeAlias = CheckOrderResponse  # noqa: Y015
 
 @_typing.final
 class CancelOrderRequest(_message.Message):
@@ -419,6 +607,7 @@ class StreamExecutionReportsResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     GAP_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
     """The stream's id, for logs and support."""
     epoch: _builtins.int
@@ -449,6 +638,10 @@ class StreamExecutionReportsResponse(_message.Message):
     def end(self) -> _types_pb2.StreamEnd:
         """The last message."""
 
+    @_builtins.property
+    def draining(self) -> _types_pb2.Draining:
+        """The stream is about to end as planned."""
+
     def __init__(
         self,
         *,
@@ -461,12 +654,13 @@ class StreamExecutionReportsResponse(_message.Message):
         heartbeat: _types_pb2.Heartbeat | None = ...,
         gap: _types_pb2.Gap | None = ...,
         end: _types_pb2.StreamEnd | None = ...,
+        draining: _types_pb2.Draining | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "gap", b"gap", "heartbeat", b"heartbeat", "message", b"message", "report", b"report", "subscribed", b"subscribed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "gap", b"gap", "heartbeat", b"heartbeat", "message", b"message", "report", b"report", "subscribed", b"subscribed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "gap", b"gap", "heartbeat", b"heartbeat", "message", b"message", "prev_seq", b"prev_seq", "report", b"report", "seq", b"seq", "stream_id", b"stream_id", "subscribed", b"subscribed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "epoch", b"epoch", "gap", b"gap", "heartbeat", b"heartbeat", "message", b"message", "prev_seq", b"prev_seq", "report", b"report", "seq", b"seq", "stream_id", b"stream_id", "subscribed", b"subscribed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["subscribed", "report", "heartbeat", "gap", "end"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["subscribed", "report", "heartbeat", "gap", "end", "draining"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -507,6 +701,348 @@ class MassCancelOrdersRequest(_message.Message):
 Global___MassCancelOrdersRequest: _TypeAlias = MassCancelOrdersRequest  # noqa: Y015
 
 @_typing.final
+class MassCancelOrdersResponse(_message.Message):
+    """Response of MassCancelOrders, and of the same command of a session, FIX 35=r."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CL_ORD_ID_FIELD_NUMBER: _builtins.int
+    CANCELED_ORDERS_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    TRANSACT_TIME_FIELD_NUMBER: _builtins.int
+    POSS_DUP_FIELD_NUMBER: _builtins.int
+    cl_ord_id: _builtins.str
+    """The client's key of the request, FIX tag 11."""
+    canceled_orders: _builtins.int
+    """How many orders are cancelled, FIX tag 533; each has a report of its own."""
+    seq: _builtins.int
+    """Journal position of the mass cancel; the reports follow it."""
+    poss_dup: _builtins.bool
+    """True when this repeats the original result, FIX tag 43."""
+    @_builtins.property
+    def transact_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, FIX tag 60."""
+
+    def __init__(
+        self,
+        *,
+        cl_ord_id: _builtins.str = ...,
+        canceled_orders: _builtins.int = ...,
+        seq: _builtins.int = ...,
+        transact_time: _timestamp_pb2.Timestamp | None = ...,
+        poss_dup: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transact_time", b"transact_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canceled_orders", b"canceled_orders", "cl_ord_id", b"cl_ord_id", "poss_dup", b"poss_dup", "seq", b"seq", "transact_time", b"transact_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MassCancelOrdersResponse: _TypeAlias = MassCancelOrdersResponse  # noqa: Y015
+
+@_typing.final
+class SubmitQuotesRequest(_message.Message):
+    """Request of SubmitQuotes, FIX 35=i."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, FIX tag 1."""
+    quote_id: _builtins.str
+    """The client's key of the request, FIX tag 117, formed like `cl_ord_id`; the
+    orders behind the quotes carry it.
+    """
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.QuoteEntry]:
+        """The quotes, carried out in this order; 1 to 256."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        entries: _abc.Iterable[_orders_pb2.QuoteEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "entries", b"entries", "quote_id", b"quote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitQuotesRequest: _TypeAlias = SubmitQuotesRequest  # noqa: Y015
+
+@_typing.final
+class SubmitQuotesResponse(_message.Message):
+    """Response of SubmitQuotes, and of the same command of a session, FIX 35=b."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    REPORTS_FIELD_NUMBER: _builtins.int
+    TRANSACT_TIME_FIELD_NUMBER: _builtins.int
+    POSS_DUP_FIELD_NUMBER: _builtins.int
+    quote_id: _builtins.str
+    """The client's key of the request, FIX tag 117."""
+    seq: _builtins.int
+    """Journal position of the mass quote."""
+    poss_dup: _builtins.bool
+    """True when this repeats the original result, FIX tag 43."""
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.ExecutionReport]:
+        """What became of its sides, in order: acceptances, refusals, fills,
+        cancellations of what stood before; at most 100, the report streams have all.
+        Absent from the answer to a repeated request, and on a session, which has
+        them among its reports.
+        """
+
+    @_builtins.property
+    def transact_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, FIX tag 60."""
+
+    def __init__(
+        self,
+        *,
+        quote_id: _builtins.str = ...,
+        seq: _builtins.int = ...,
+        reports: _abc.Iterable[_orders_pb2.ExecutionReport] | None = ...,
+        transact_time: _timestamp_pb2.Timestamp | None = ...,
+        poss_dup: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transact_time", b"transact_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["poss_dup", b"poss_dup", "quote_id", b"quote_id", "reports", b"reports", "seq", b"seq", "transact_time", b"transact_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitQuotesResponse: _TypeAlias = SubmitQuotesResponse  # noqa: Y015
+
+@_typing.final
+class StreamDropCopyRequest(_message.Message):
+    """Request of StreamDropCopy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    RESUME_AFTER_FIELD_NUMBER: _builtins.int
+    resume_after: _builtins.int
+    """Replay what came after this sequence; 0 replays everything. When not given
+    the stream begins with the present.
+    """
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The accounts, FIX tag 1; at most 64. None for all that the caller may see."""
+
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[_builtins.str] | None = ...,
+        resume_after: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_resume_after", b"_resume_after", "resume_after", b"resume_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_resume_after", b"_resume_after", "accounts", b"accounts", "resume_after", b"resume_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__resume_after: _TypeAlias = _typing.Literal["resume_after"]  # noqa: Y015
+    _WhichOneofArgType__resume_after: _TypeAlias = _typing.Literal["_resume_after", b"_resume_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resume_after) -> _WhichOneofReturnType__resume_after | None: ...
+
+Global___StreamDropCopyRequest: _TypeAlias = StreamDropCopyRequest  # noqa: Y015
+
+@_typing.final
+class StreamDropCopyResponse(_message.Message):
+    """One message of the drop copy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    PREV_SEQ_FIELD_NUMBER: _builtins.int
+    SUBSCRIBED_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    stream_id: _builtins.str
+    """The stream's id, for logs and support."""
+    epoch: _builtins.int
+    """Incarnation of the matching server; only grows."""
+    seq: _builtins.int
+    """Sequence of this message."""
+    prev_seq: _builtins.int
+    """Sequence of the message before it on this stream. A reader that holds
+    another number has missed something.
+    """
+    @_builtins.property
+    def subscribed(self) -> _types_pb2.Subscribed:
+        """The first message: what was subscribed and where it starts."""
+
+    @_builtins.property
+    def frame(self) -> Global___DropCopyFrame:
+        """Execution reports, in sequence; the last one has the `seq` of the message."""
+
+    @_builtins.property
+    def heartbeat(self) -> _types_pb2.Heartbeat:
+        """Nothing new, still here."""
+
+    @_builtins.property
+    def gap(self) -> _types_pb2.Gap:
+        """A part that cannot be delivered."""
+
+    @_builtins.property
+    def end(self) -> _types_pb2.StreamEnd:
+        """The last message."""
+
+    @_builtins.property
+    def draining(self) -> _types_pb2.Draining:
+        """The stream is about to end as planned."""
+
+    def __init__(
+        self,
+        *,
+        stream_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        seq: _builtins.int = ...,
+        prev_seq: _builtins.int = ...,
+        subscribed: _types_pb2.Subscribed | None = ...,
+        frame: Global___DropCopyFrame | None = ...,
+        heartbeat: _types_pb2.Heartbeat | None = ...,
+        gap: _types_pb2.Gap | None = ...,
+        end: _types_pb2.StreamEnd | None = ...,
+        draining: _types_pb2.Draining | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "message", b"message", "subscribed", b"subscribed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "epoch", b"epoch", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "message", b"message", "prev_seq", b"prev_seq", "seq", b"seq", "stream_id", b"stream_id", "subscribed", b"subscribed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["subscribed", "frame", "heartbeat", "gap", "end", "draining"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___StreamDropCopyResponse: _TypeAlias = StreamDropCopyResponse  # noqa: Y015
+
+@_typing.final
+class DropCopyFrame(_message.Message):
+    """Reports of a drop copy that travel together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.ExecutionReport]:
+        """In sequence."""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[_orders_pb2.ExecutionReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropCopyFrame: _TypeAlias = DropCopyFrame  # noqa: Y015
+
+@_typing.final
+class GetRateBudgetRequest(_message.Message):
+    """Request of GetRateBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, FIX tag 1."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRateBudgetRequest: _TypeAlias = GetRateBudgetRequest  # noqa: Y015
+
+@_typing.final
+class GetRateBudgetResponse(_message.Message):
+    """Response of GetRateBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateBudget]:
+        """One for each kind of request."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        budgets: _abc.Iterable[Global___RateBudget] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "budgets", b"budgets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRateBudgetResponse: _TypeAlias = GetRateBudgetResponse  # noqa: Y015
+
+@_typing.final
+class RateBudget(_message.Message):
+    """A budget of requests, a token bucket."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    RESET_MS_FIELD_NUMBER: _builtins.int
+    REFILL_PER_S_FIELD_NUMBER: _builtins.int
+    SHARED_FIELD_NUMBER: _builtins.int
+    scope: Global___RateScope.ValueType
+    """What it counts."""
+    limit: _builtins.int
+    """Requests that fit at once into a full budget: RateLimit-Limit."""
+    remaining: _builtins.int
+    """Requests that fit now: RateLimit-Remaining."""
+    reset_ms: _builtins.int
+    """Milliseconds until it is full again: RateLimit-Reset, which is in seconds."""
+    refill_per_s: _builtins.float
+    """Requests that come back each second."""
+    shared: _builtins.bool
+    """Whether all gateways draw from it; false where each has its own."""
+    def __init__(
+        self,
+        *,
+        scope: Global___RateScope.ValueType = ...,
+        limit: _builtins.int = ...,
+        remaining: _builtins.int = ...,
+        reset_ms: _builtins.int = ...,
+        refill_per_s: _builtins.float = ...,
+        shared: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "refill_per_s", b"refill_per_s", "remaining", b"remaining", "reset_ms", b"reset_ms", "scope", b"scope", "shared", b"shared"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateBudget: _TypeAlias = RateBudget  # noqa: Y015
+
+@_typing.final
 class Logon(_message.Message):
     """What a client and the gateway agree on when a session begins, FIX 35=A."""
 
@@ -520,9 +1056,13 @@ class Logon(_message.Message):
     RESUME_AFTER_FIELD_NUMBER: _builtins.int
     SESSION_NAME_FIELD_NUMBER: _builtins.int
     cancel_on_disconnect: _builtins.bool
-    """Cancel the session's open orders when it ends. LogonAccepted says what holds."""
+    """Cancel the session's open orders when it ends, in whatever way. True when not
+    given. LogonAccepted says what holds.
+    """
     dead_man_timer_ms: _builtins.int
-    """Cancel them too when the timer is not renewed for so long; 0 for no timer."""
+    """Cancel them too when the timer is not renewed for so long, 1000 to 3600000;
+    0 for no timer. The logon starts it, RenewTimer renews it.
+    """
     heartbeat_interval_s: _builtins.int
     """Seconds between heartbeats, 1 to 60; 5 when not given."""
     ack_level: Global___AckLevel.ValueType
@@ -641,6 +1181,28 @@ class RenewTimer(_message.Message):
 Global___RenewTimer: _TypeAlias = RenewTimer  # noqa: Y015
 
 @_typing.final
+class TimerRenewed(_message.Message):
+    """The dead-man timer was renewed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Journal position of the renewal."""
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimerRenewed: _TypeAlias = TimerRenewed  # noqa: Y015
+
+@_typing.final
 class Logout(_message.Message):
     """Ends a session in order."""
 
@@ -661,6 +1223,30 @@ class Logout(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Logout: _TypeAlias = Logout  # noqa: Y015
+
+@_typing.final
+class Authentication(_message.Message):
+    """A new token for a stream that outlives its first one. It must be of the same
+    subject, and let it do what it does.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token, without "Bearer"."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Authentication: _TypeAlias = Authentication  # noqa: Y015
 
 @_typing.final
 class CommandFrame(_message.Message):
@@ -697,6 +1283,7 @@ class OrderSessionRequest(_message.Message):
     LOGON_FIELD_NUMBER: _builtins.int
     FRAME_FIELD_NUMBER: _builtins.int
     LOGOUT_FIELD_NUMBER: _builtins.int
+    AUTHENTICATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def logon(self) -> Global___Logon:
         """Begins the session."""
@@ -709,18 +1296,23 @@ class OrderSessionRequest(_message.Message):
     def logout(self) -> Global___Logout:
         """Ends the session."""
 
+    @_builtins.property
+    def authentication(self) -> Global___Authentication:
+        """A newer token of the same caller, before the first one runs out."""
+
     def __init__(
         self,
         *,
         logon: Global___Logon | None = ...,
         frame: Global___CommandFrame | None = ...,
         logout: Global___Logout | None = ...,
+        authentication: Global___Authentication | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "logon", b"logon", "logout", b"logout", "message", b"message"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "frame", b"frame", "logon", b"logon", "logout", b"logout", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "logon", b"logon", "logout", b"logout", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "frame", b"frame", "logon", b"logon", "logout", b"logout", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["logon", "frame", "logout"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["logon", "frame", "logout", "authentication"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -738,6 +1330,11 @@ class LogonAccepted(_message.Message):
     MAX_FRAME_COMMANDS_FIELD_NUMBER: _builtins.int
     CANCEL_ON_DISCONNECT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    DEAD_MAN_TIMER_MS_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    ACK_LEVEL_FIELD_NUMBER: _builtins.int
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    TOKEN_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     resume_after: _builtins.int
     """Reports after this sequence will come."""
     heartbeat_interval_s: _builtins.int
@@ -746,6 +1343,12 @@ class LogonAccepted(_message.Message):
     """Most commands in a frame."""
     cancel_on_disconnect: _builtins.bool
     """Whether the session's open orders are cancelled when it ends."""
+    dead_man_timer_ms: _builtins.int
+    """The dead-man timer in milliseconds; 0 for none."""
+    session_id: _builtins.str
+    """The session's id: what its orders carry, and what a kill switch can name."""
+    ack_level: Global___AckLevel.ValueType
+    """Which reports will come."""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The accounts of the session."""
@@ -753,6 +1356,14 @@ class LogonAccepted(_message.Message):
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The gateway's time."""
+
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateBudget]:
+        """The session's budgets of requests."""
+
+    @_builtins.property
+    def token_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the caller's token runs out; a new one must have come by then."""
 
     def __init__(
         self,
@@ -763,10 +1374,15 @@ class LogonAccepted(_message.Message):
         max_frame_commands: _builtins.int = ...,
         cancel_on_disconnect: _builtins.bool = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        dead_man_timer_ms: _builtins.int = ...,
+        session_id: _builtins.str = ...,
+        ack_level: Global___AckLevel.ValueType = ...,
+        budgets: _abc.Iterable[Global___RateBudget] | None = ...,
+        token_expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time", "token_expires_at", b"token_expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "cancel_on_disconnect", b"cancel_on_disconnect", "heartbeat_interval_s", b"heartbeat_interval_s", "max_frame_commands", b"max_frame_commands", "resume_after", b"resume_after", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "ack_level", b"ack_level", "budgets", b"budgets", "cancel_on_disconnect", b"cancel_on_disconnect", "dead_man_timer_ms", b"dead_man_timer_ms", "heartbeat_interval_s", b"heartbeat_interval_s", "max_frame_commands", b"max_frame_commands", "resume_after", b"resume_after", "session_id", b"session_id", "time", b"time", "token_expires_at", b"token_expires_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -774,8 +1390,8 @@ Global___LogonAccepted: _TypeAlias = LogonAccepted  # noqa: Y015
 
 @_typing.final
 class CommandReply(_message.Message):
-    """Answer to a command that produced no new report: it was refused at the
-    gateway, or it repeats an earlier request.
+    """Answer to a command that produced no new report of an order: it was refused at
+    the gateway, repeats an earlier request, or is about many orders or none.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -783,6 +1399,9 @@ class CommandReply(_message.Message):
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     ORIGINAL_FIELD_NUMBER: _builtins.int
+    MASS_CANCELED_FIELD_NUMBER: _builtins.int
+    QUOTED_FIELD_NUMBER: _builtins.int
+    TIMER_RENEWED_FIELD_NUMBER: _builtins.int
     correlation_id: _builtins.int
     """The client's number for the command."""
     @_builtins.property
@@ -793,18 +1412,33 @@ class CommandReply(_message.Message):
     def original(self) -> _orders_pb2.ExecutionReport:
         """The original report of the same request."""
 
+    @_builtins.property
+    def mass_canceled(self) -> Global___MassCancelOrdersResponse:
+        """A mass cancel was carried out."""
+
+    @_builtins.property
+    def quoted(self) -> Global___SubmitQuotesResponse:
+        """A quote was carried out."""
+
+    @_builtins.property
+    def timer_renewed(self) -> Global___TimerRenewed:
+        """The dead-man timer runs from the beginning again."""
+
     def __init__(
         self,
         *,
         correlation_id: _builtins.int = ...,
         refused: _types_pb2.ReasonDetail | None = ...,
         original: _orders_pb2.ExecutionReport | None = ...,
+        mass_canceled: Global___MassCancelOrdersResponse | None = ...,
+        quoted: Global___SubmitQuotesResponse | None = ...,
+        timer_renewed: Global___TimerRenewed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["original", b"original", "refused", b"refused", "reply", b"reply"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mass_canceled", b"mass_canceled", "original", b"original", "quoted", b"quoted", "refused", b"refused", "reply", b"reply", "timer_renewed", b"timer_renewed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "original", b"original", "refused", b"refused", "reply", b"reply"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "mass_canceled", b"mass_canceled", "original", b"original", "quoted", b"quoted", "refused", b"refused", "reply", b"reply", "timer_renewed", b"timer_renewed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_reply: _TypeAlias = _typing.Literal["refused", "original"]  # noqa: Y015
+    _WhichOneofReturnType_reply: _TypeAlias = _typing.Literal["refused", "original", "mass_canceled", "quoted", "timer_renewed"]  # noqa: Y015
     _WhichOneofArgType_reply: _TypeAlias = _typing.Literal["reply", b"reply"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_reply) -> _WhichOneofReturnType_reply | None: ...
 
@@ -855,6 +1489,7 @@ class OrderSessionResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     GAP_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
     """The stream's id, for logs and support."""
     epoch: _builtins.int
@@ -883,6 +1518,10 @@ class OrderSessionResponse(_message.Message):
     def end(self) -> _types_pb2.StreamEnd:
         """The last message."""
 
+    @_builtins.property
+    def draining(self) -> _types_pb2.Draining:
+        """The stream is about to end as planned."""
+
     def __init__(
         self,
         *,
@@ -895,12 +1534,13 @@ class OrderSessionResponse(_message.Message):
         heartbeat: _types_pb2.Heartbeat | None = ...,
         gap: _types_pb2.Gap | None = ...,
         end: _types_pb2.StreamEnd | None = ...,
+        draining: _types_pb2.Draining | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "logon", b"logon", "message", b"message"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "logon", b"logon", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "logon", b"logon", "message", b"message", "prev_seq", b"prev_seq", "seq", b"seq", "stream_id", b"stream_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "epoch", b"epoch", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "logon", b"logon", "message", b"message", "prev_seq", b"prev_seq", "seq", b"seq", "stream_id", b"stream_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["logon", "frame", "heartbeat", "gap", "end"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["logon", "frame", "heartbeat", "gap", "end", "draining"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

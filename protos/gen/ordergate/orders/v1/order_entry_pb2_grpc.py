@@ -41,10 +41,30 @@ class OrderEntryServiceStub(object):
                 request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrderRequest.SerializeToString,
                 response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrderResponse.FromString,
                 _registered_method=True)
+        self.SubmitOrders = channel.unary_unary(
+                '/ordergate.orders.v1.OrderEntryService/SubmitOrders',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrdersRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrdersResponse.FromString,
+                _registered_method=True)
+        self.CheckOrder = channel.unary_unary(
+                '/ordergate.orders.v1.OrderEntryService/CheckOrder',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CheckOrderRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CheckOrderResponse.FromString,
+                _registered_method=True)
         self.CancelOrder = channel.unary_unary(
                 '/ordergate.orders.v1.OrderEntryService/CancelOrder',
                 request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CancelOrderRequest.SerializeToString,
                 response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CancelOrderResponse.FromString,
+                _registered_method=True)
+        self.MassCancelOrders = channel.unary_unary(
+                '/ordergate.orders.v1.OrderEntryService/MassCancelOrders',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.MassCancelOrdersRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.MassCancelOrdersResponse.FromString,
+                _registered_method=True)
+        self.SubmitQuotes = channel.unary_unary(
+                '/ordergate.orders.v1.OrderEntryService/SubmitQuotes',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitQuotesRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitQuotesResponse.FromString,
                 _registered_method=True)
         self.ReplaceOrder = channel.unary_unary(
                 '/ordergate.orders.v1.OrderEntryService/ReplaceOrder',
@@ -65,6 +85,16 @@ class OrderEntryServiceStub(object):
                 '/ordergate.orders.v1.OrderEntryService/StreamExecutionReports',
                 request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamExecutionReportsRequest.SerializeToString,
                 response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamExecutionReportsResponse.FromString,
+                _registered_method=True)
+        self.StreamDropCopy = channel.unary_stream(
+                '/ordergate.orders.v1.OrderEntryService/StreamDropCopy',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamDropCopyRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamDropCopyResponse.FromString,
+                _registered_method=True)
+        self.GetRateBudget = channel.unary_unary(
+                '/ordergate.orders.v1.OrderEntryService/GetRateBudget',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.GetRateBudgetRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.GetRateBudgetResponse.FromString,
                 _registered_method=True)
         self.OrderSession = channel.stream_stream(
                 '/ordergate.orders.v1.OrderEntryService/OrderSession',
@@ -87,8 +117,39 @@ class OrderEntryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitOrders(self, request, context):
+        """Places several orders of one account, one after the other, under one cap over
+        the whole basket. Each order has an answer of its own: a refused one does not
+        hold up the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckOrder(self, request, context):
+        """Says what would become of an order now, by the same rules and with the same
+        numbers, without placing it. A refusal is an answer here, not an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelOrder(self, request, context):
         """Cancels one open order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MassCancelOrders(self, request, context):
+        """Cancels many open orders of an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitQuotes(self, request, context):
+        """Quotes both sides of instruments: replaces the account's standing quotes of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +183,22 @@ class OrderEntryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamDropCopy(self, request, context):
+        """The drop copy: the execution reports of many accounts on one stream, from any
+        point in their past. Without accounts: all that the caller may see, those that
+        are yet to be opened included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRateBudget(self, request, context):
+        """What is left of the account's budgets of requests.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OrderSession(self, request_iterator, context):
         """A session: frames of commands in, sequenced reports out. The fastest way in.
         """
@@ -137,10 +214,30 @@ def add_OrderEntryServiceServicer_to_server(servicer, server):
                     request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrderRequest.FromString,
                     response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrderResponse.SerializeToString,
             ),
+            'SubmitOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitOrders,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrdersRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrdersResponse.SerializeToString,
+            ),
+            'CheckOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckOrder,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CheckOrderRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CheckOrderResponse.SerializeToString,
+            ),
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
                     request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CancelOrderRequest.FromString,
                     response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CancelOrderResponse.SerializeToString,
+            ),
+            'MassCancelOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.MassCancelOrders,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.MassCancelOrdersRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.MassCancelOrdersResponse.SerializeToString,
+            ),
+            'SubmitQuotes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitQuotes,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitQuotesRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitQuotesResponse.SerializeToString,
             ),
             'ReplaceOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplaceOrder,
@@ -161,6 +258,16 @@ def add_OrderEntryServiceServicer_to_server(servicer, server):
                     servicer.StreamExecutionReports,
                     request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamExecutionReportsRequest.FromString,
                     response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamExecutionReportsResponse.SerializeToString,
+            ),
+            'StreamDropCopy': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamDropCopy,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamDropCopyRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamDropCopyResponse.SerializeToString,
+            ),
+            'GetRateBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRateBudget,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.GetRateBudgetRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_order__entry__pb2.GetRateBudgetResponse.SerializeToString,
             ),
             'OrderSession': grpc.stream_stream_rpc_method_handler(
                     servicer.OrderSession,
@@ -208,6 +315,60 @@ class OrderEntryService(object):
             _registered_method=True)
 
     @staticmethod
+    def SubmitOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.orders.v1.OrderEntryService/SubmitOrders',
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrdersRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.orders.v1.OrderEntryService/CheckOrder',
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CheckOrderRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CheckOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CancelOrder(request,
             target,
             options=(),
@@ -224,6 +385,60 @@ class OrderEntryService(object):
             '/ordergate.orders.v1.OrderEntryService/CancelOrder',
             ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CancelOrderRequest.SerializeToString,
             ordergate_dot_orders_dot_v1_dot_order__entry__pb2.CancelOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MassCancelOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.orders.v1.OrderEntryService/MassCancelOrders',
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.MassCancelOrdersRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.MassCancelOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitQuotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.orders.v1.OrderEntryService/SubmitQuotes',
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitQuotesRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.SubmitQuotesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -332,6 +547,60 @@ class OrderEntryService(object):
             '/ordergate.orders.v1.OrderEntryService/StreamExecutionReports',
             ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamExecutionReportsRequest.SerializeToString,
             ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamExecutionReportsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamDropCopy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ordergate.orders.v1.OrderEntryService/StreamDropCopy',
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamDropCopyRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.StreamDropCopyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRateBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.orders.v1.OrderEntryService/GetRateBudget',
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.GetRateBudgetRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_order__entry__pb2.GetRateBudgetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,8 +40,21 @@ class OrderEntryServiceStub:
     fills in the same instant, once they are on disk.
     A denial or rejection is an error with its reason and numbers.
     """
+    SubmitOrders: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.SubmitOrdersRequest, _order_entry_pb2.SubmitOrdersResponse]
+    """Places several orders of one account, one after the other, under one cap over
+    the whole basket. Each order has an answer of its own: a refused one does not
+    hold up the others.
+    """
+    CheckOrder: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.CheckOrderRequest, _order_entry_pb2.CheckOrderResponse]
+    """Says what would become of an order now, by the same rules and with the same
+    numbers, without placing it. A refusal is an answer here, not an error.
+    """
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.CancelOrderRequest, _order_entry_pb2.CancelOrderResponse]
     """Cancels one open order."""
+    MassCancelOrders: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.MassCancelOrdersRequest, _order_entry_pb2.MassCancelOrdersResponse]
+    """Cancels many open orders of an account."""
+    SubmitQuotes: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.SubmitQuotesRequest, _order_entry_pb2.SubmitQuotesResponse]
+    """Quotes both sides of instruments: replaces the account's standing quotes of them."""
     ReplaceOrder: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.ReplaceOrderRequest, _order_entry_pb2.ReplaceOrderResponse]
     """Changes the price or quantity of one open order."""
     GetOrder: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.GetOrderRequest, _order_entry_pb2.GetOrderResponse]
@@ -50,6 +63,13 @@ class OrderEntryServiceStub:
     """Lists the orders of an account, newest first, a page at a time."""
     StreamExecutionReports: _grpc.UnaryStreamMultiCallable[_order_entry_pb2.StreamExecutionReportsRequest, _order_entry_pb2.StreamExecutionReportsResponse]
     """Streams the execution reports of one account, from any point in its past."""
+    StreamDropCopy: _grpc.UnaryStreamMultiCallable[_order_entry_pb2.StreamDropCopyRequest, _order_entry_pb2.StreamDropCopyResponse]
+    """The drop copy: the execution reports of many accounts on one stream, from any
+    point in their past. Without accounts: all that the caller may see, those that
+    are yet to be opened included.
+    """
+    GetRateBudget: _grpc.UnaryUnaryMultiCallable[_order_entry_pb2.GetRateBudgetRequest, _order_entry_pb2.GetRateBudgetResponse]
+    """What is left of the account's budgets of requests."""
     OrderSession: _grpc.StreamStreamMultiCallable[_order_entry_pb2.OrderSessionRequest, _order_entry_pb2.OrderSessionResponse]
     """A session: frames of commands in, sequenced reports out. The fastest way in."""
 
@@ -65,8 +85,21 @@ class OrderEntryServiceAsyncStub(OrderEntryServiceStub):
     fills in the same instant, once they are on disk.
     A denial or rejection is an error with its reason and numbers.
     """
+    SubmitOrders: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.SubmitOrdersRequest, _order_entry_pb2.SubmitOrdersResponse]  # type: ignore[assignment]
+    """Places several orders of one account, one after the other, under one cap over
+    the whole basket. Each order has an answer of its own: a refused one does not
+    hold up the others.
+    """
+    CheckOrder: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.CheckOrderRequest, _order_entry_pb2.CheckOrderResponse]  # type: ignore[assignment]
+    """Says what would become of an order now, by the same rules and with the same
+    numbers, without placing it. A refusal is an answer here, not an error.
+    """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.CancelOrderRequest, _order_entry_pb2.CancelOrderResponse]  # type: ignore[assignment]
     """Cancels one open order."""
+    MassCancelOrders: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.MassCancelOrdersRequest, _order_entry_pb2.MassCancelOrdersResponse]  # type: ignore[assignment]
+    """Cancels many open orders of an account."""
+    SubmitQuotes: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.SubmitQuotesRequest, _order_entry_pb2.SubmitQuotesResponse]  # type: ignore[assignment]
+    """Quotes both sides of instruments: replaces the account's standing quotes of them."""
     ReplaceOrder: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.ReplaceOrderRequest, _order_entry_pb2.ReplaceOrderResponse]  # type: ignore[assignment]
     """Changes the price or quantity of one open order."""
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.GetOrderRequest, _order_entry_pb2.GetOrderResponse]  # type: ignore[assignment]
@@ -75,6 +108,13 @@ class OrderEntryServiceAsyncStub(OrderEntryServiceStub):
     """Lists the orders of an account, newest first, a page at a time."""
     StreamExecutionReports: _aio.UnaryStreamMultiCallable[_order_entry_pb2.StreamExecutionReportsRequest, _order_entry_pb2.StreamExecutionReportsResponse]  # type: ignore[assignment]
     """Streams the execution reports of one account, from any point in its past."""
+    StreamDropCopy: _aio.UnaryStreamMultiCallable[_order_entry_pb2.StreamDropCopyRequest, _order_entry_pb2.StreamDropCopyResponse]  # type: ignore[assignment]
+    """The drop copy: the execution reports of many accounts on one stream, from any
+    point in their past. Without accounts: all that the caller may see, those that
+    are yet to be opened included.
+    """
+    GetRateBudget: _aio.UnaryUnaryMultiCallable[_order_entry_pb2.GetRateBudgetRequest, _order_entry_pb2.GetRateBudgetResponse]  # type: ignore[assignment]
+    """What is left of the account's budgets of requests."""
     OrderSession: _aio.StreamStreamMultiCallable[_order_entry_pb2.OrderSessionRequest, _order_entry_pb2.OrderSessionResponse]  # type: ignore[assignment]
     """A session: frames of commands in, sequenced reports out. The fastest way in."""
 
@@ -95,12 +135,49 @@ class OrderEntryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def SubmitOrders(
+        self,
+        request: _order_entry_pb2.SubmitOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_entry_pb2.SubmitOrdersResponse, _abc.Awaitable[_order_entry_pb2.SubmitOrdersResponse]]:
+        """Places several orders of one account, one after the other, under one cap over
+        the whole basket. Each order has an answer of its own: a refused one does not
+        hold up the others.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckOrder(
+        self,
+        request: _order_entry_pb2.CheckOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_entry_pb2.CheckOrderResponse, _abc.Awaitable[_order_entry_pb2.CheckOrderResponse]]:
+        """Says what would become of an order now, by the same rules and with the same
+        numbers, without placing it. A refusal is an answer here, not an error.
+        """
+
+    @_abc_1.abstractmethod
     def CancelOrder(
         self,
         request: _order_entry_pb2.CancelOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_entry_pb2.CancelOrderResponse, _abc.Awaitable[_order_entry_pb2.CancelOrderResponse]]:
         """Cancels one open order."""
+
+    @_abc_1.abstractmethod
+    def MassCancelOrders(
+        self,
+        request: _order_entry_pb2.MassCancelOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_entry_pb2.MassCancelOrdersResponse, _abc.Awaitable[_order_entry_pb2.MassCancelOrdersResponse]]:
+        """Cancels many open orders of an account."""
+
+    @_abc_1.abstractmethod
+    def SubmitQuotes(
+        self,
+        request: _order_entry_pb2.SubmitQuotesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_entry_pb2.SubmitQuotesResponse, _abc.Awaitable[_order_entry_pb2.SubmitQuotesResponse]]:
+        """Quotes both sides of instruments: replaces the account's standing quotes of them."""
 
     @_abc_1.abstractmethod
     def ReplaceOrder(
@@ -133,6 +210,25 @@ class OrderEntryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_order_entry_pb2.StreamExecutionReportsResponse], _abc.AsyncIterator[_order_entry_pb2.StreamExecutionReportsResponse]]:
         """Streams the execution reports of one account, from any point in its past."""
+
+    @_abc_1.abstractmethod
+    def StreamDropCopy(
+        self,
+        request: _order_entry_pb2.StreamDropCopyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_order_entry_pb2.StreamDropCopyResponse], _abc.AsyncIterator[_order_entry_pb2.StreamDropCopyResponse]]:
+        """The drop copy: the execution reports of many accounts on one stream, from any
+        point in their past. Without accounts: all that the caller may see, those that
+        are yet to be opened included.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRateBudget(
+        self,
+        request: _order_entry_pb2.GetRateBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_entry_pb2.GetRateBudgetResponse, _abc.Awaitable[_order_entry_pb2.GetRateBudgetResponse]]:
+        """What is left of the account's budgets of requests."""
 
     @_abc_1.abstractmethod
     def OrderSession(

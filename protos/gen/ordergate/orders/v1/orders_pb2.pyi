@@ -491,6 +491,46 @@ class Order(_message.Message):
 Global___Order: _TypeAlias = Order  # noqa: Y015
 
 @_typing.final
+class QuoteEntry(_message.Message):
+    """A two-sided quote of one instrument among several, FIX 35=i. It replaces the
+    account's standing quote of the symbol; a side without a price is withdrawn.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    BID_PX_FIELD_NUMBER: _builtins.int
+    BID_QTY_FIELD_NUMBER: _builtins.int
+    ASK_PX_FIELD_NUMBER: _builtins.int
+    ASK_QTY_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument, FIX tag 55."""
+    bid_px: _builtins.str
+    """Bid price, FIX tag 132; empty to have no bid."""
+    bid_qty: _builtins.str
+    """Bid quantity, FIX tag 134."""
+    ask_px: _builtins.str
+    """Ask price, FIX tag 133; empty to have no ask."""
+    ask_qty: _builtins.str
+    """Ask quantity, FIX tag 135."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        bid_px: _builtins.str = ...,
+        bid_qty: _builtins.str = ...,
+        ask_px: _builtins.str = ...,
+        ask_qty: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_px", b"ask_px", "ask_qty", b"ask_qty", "bid_px", b"bid_px", "bid_qty", b"bid_qty", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteEntry: _TypeAlias = QuoteEntry  # noqa: Y015
+
+@_typing.final
 class QuoteTerms(_message.Message):
     """A two-sided quote, FIX 35=S: replaces the account's quote of the symbol."""
 

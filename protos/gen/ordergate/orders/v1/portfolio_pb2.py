@@ -24,9 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from ordergate.auth.v1 import auth_pb2 as ordergate_dot_auth_dot_v1_dot_auth__pb2
+from ordergate.orders.v1 import orders_pb2 as ordergate_dot_orders_dot_v1_dot_orders__pb2
+from ordergate.types.v1 import types_pb2 as ordergate_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordergate/orders/v1/portfolio.proto\x12\x13ordergate.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cordergate/auth/v1/auth.proto\"\x9c\x01\n\x08Position\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\x12\x10\n\x08held_qty\x18\x03 \x01(\t\x12\x10\n\x08\x61vg_cost\x18\x04 \x01(\t\x12\x14\n\x0crealized_pnl\x18\x05 \x01(\t\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x07 \x01(\t\x12\x0f\n\x07mark_px\x18\x08 \x01(\t\"k\n\x07\x42\x61lance\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x02 \x01(\t\x12\x0c\n\x04held\x18\x03 \x01(\t\x12\x14\n\x0c\x62uying_power\x18\x04 \x01(\t\x12\x0e\n\x06margin\x18\x05 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x06 \x01(\t\"7\n\x14ListPositionsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\"m\n\x15ListPositionsResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x30\n\tpositions\x18\x02 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x11\n\tas_of_seq\x18\x03 \x01(\x04\"&\n\x13GetPortfolioRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"\xb1\x01\n\x14GetPortfolioResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12.\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x1c.ordergate.orders.v1.Balance\x12\x30\n\tpositions\x18\x03 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\x32\xcd\x02\n\x10PortfolioService\x12\x9c\x01\n\rListPositions\x12).ordergate.orders.v1.ListPositionsRequest\x1a*.ordergate.orders.v1.ListPositionsResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/positions\x12\x99\x01\n\x0cGetPortfolio\x12(.ordergate.orders.v1.GetPortfolioRequest\x1a).ordergate.orders.v1.GetPortfolioResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/portfoliob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordergate/orders/v1/portfolio.proto\x12\x13ordergate.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cordergate/auth/v1/auth.proto\x1a ordergate/orders/v1/orders.proto\x1a\x1eordergate/types/v1/types.proto\"\xb2\x01\n\x08Position\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\x12\x10\n\x08held_qty\x18\x03 \x01(\t\x12\x10\n\x08\x61vg_cost\x18\x04 \x01(\t\x12\x14\n\x0crealized_pnl\x18\x05 \x01(\t\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x07 \x01(\t\x12\x0f\n\x07mark_px\x18\x08 \x01(\t\x12\x14\n\x0cmarket_value\x18\t \x01(\t\"v\n\x08\x45xposure\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\r\n\x05gross\x18\x02 \x01(\t\x12\x0b\n\x03net\x18\x03 \x01(\t\x12\x14\n\x0crealized_pnl\x18\x04 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x05 \x01(\t\x12\x0e\n\x06\x65quity\x18\x06 \x01(\t\"k\n\x07\x42\x61lance\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x02 \x01(\t\x12\x0c\n\x04held\x18\x03 \x01(\t\x12\x14\n\x0c\x62uying_power\x18\x04 \x01(\t\x12\x0e\n\x06margin\x18\x05 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x06 \x01(\t\"7\n\x14ListPositionsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\"m\n\x15ListPositionsResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x30\n\tpositions\x18\x02 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x11\n\tas_of_seq\x18\x03 \x01(\x04\"&\n\x13GetPortfolioRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"\xe3\x01\n\x14GetPortfolioResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12.\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x1c.ordergate.orders.v1.Balance\x12\x30\n\tpositions\x18\x03 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\x12\x30\n\texposures\x18\x06 \x03(\x0b\x32\x1d.ordergate.orders.v1.Exposure\"8\n\x13ListBalancesRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\"j\n\x14ListBalancesResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12.\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x1c.ordergate.orders.v1.Balance\x12\x11\n\tas_of_seq\x18\x03 \x01(\x04\",\n\x19GetAccountSnapshotRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\"\xa9\x02\n\x1aGetAccountSnapshotResponse\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x12\x13\n\x0b\x61\x63\x63ount_seq\x18\x03 \x01(\x04\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12/\n\x0bopen_orders\x18\x05 \x03(\x0b\x32\x1a.ordergate.orders.v1.Order\x12.\n\x08\x62\x61lances\x18\x06 \x03(\x0b\x32\x1c.ordergate.orders.v1.Balance\x12\x30\n\tpositions\x18\x07 \x03(\x0b\x32\x1d.ordergate.orders.v1.Position\x12\x30\n\texposures\x18\x08 \x03(\x0b\x32\x1d.ordergate.orders.v1.Exposure\">\n\x16StreamPortfolioRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x13\n\x0binterval_ms\x18\x02 \x01(\r\"\xef\x02\n\x17StreamPortfolioResponse\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x10\n\x08prev_seq\x18\x04 \x01(\x04\x12\x34\n\nsubscribed\x18\x05 \x01(\x0b\x32\x1e.ordergate.types.v1.SubscribedH\x00\x12>\n\tportfolio\x18\x06 \x01(\x0b\x32).ordergate.orders.v1.GetPortfolioResponseH\x00\x12\x32\n\theartbeat\x18\x07 \x01(\x0b\x32\x1d.ordergate.types.v1.HeartbeatH\x00\x12,\n\x03\x65nd\x18\x08 \x01(\x0b\x32\x1d.ordergate.types.v1.StreamEndH\x00\x12\x30\n\x08\x64raining\x18\t \x01(\x0b\x32\x1c.ordergate.types.v1.DrainingH\x00\x42\t\n\x07message2\xd6\x06\n\x10PortfolioService\x12\x9c\x01\n\rListPositions\x12).ordergate.orders.v1.ListPositionsRequest\x1a*.ordergate.orders.v1.ListPositionsResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/positions\x12\x98\x01\n\x0cListBalances\x12(.ordergate.orders.v1.ListBalancesRequest\x1a).ordergate.orders.v1.ListBalancesResponse\"3\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/balances\x12\xbd\x01\n\x12GetAccountSnapshot\x12..ordergate.orders.v1.GetAccountSnapshotRequest\x1a/.ordergate.orders.v1.GetAccountSnapshotResponse\"F\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02%\x12#/api/v1/accounts/{account}/snapshot\x12\xab\x01\n\x0fStreamPortfolio\x12+.ordergate.orders.v1.StreamPortfolioRequest\x1a,.ordergate.orders.v1.StreamPortfolioResponse\";\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/portfolio:stream0\x01\x12\x99\x01\n\x0cGetPortfolio\x12(.ordergate.orders.v1.GetPortfolioRequest\x1a).ordergate.orders.v1.GetPortfolioResponse\"4\xda\xe2\x18\x17\x08\x01\x12\x05\x01\x02\x03\x04\x05\x1a\x07\x61\x63\x63ount\"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/portfoliob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,20 +37,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PORTFOLIOSERVICE'].methods_by_name['ListPositions']._loaded_options = None
   _globals['_PORTFOLIOSERVICE'].methods_by_name['ListPositions']._serialized_options = b'\332\342\030\027\010\001\022\005\001\002\003\004\005\032\007account\"\003\003\004\005\202\323\344\223\002\023\022\021/api/v1/positions'
+  _globals['_PORTFOLIOSERVICE'].methods_by_name['ListBalances']._loaded_options = None
+  _globals['_PORTFOLIOSERVICE'].methods_by_name['ListBalances']._serialized_options = b'\332\342\030\027\010\001\022\005\001\002\003\004\005\032\007account\"\003\003\004\005\202\323\344\223\002\022\022\020/api/v1/balances'
+  _globals['_PORTFOLIOSERVICE'].methods_by_name['GetAccountSnapshot']._loaded_options = None
+  _globals['_PORTFOLIOSERVICE'].methods_by_name['GetAccountSnapshot']._serialized_options = b'\332\342\030\027\010\001\022\005\001\002\003\004\005\032\007account\"\003\003\004\005\202\323\344\223\002%\022#/api/v1/accounts/{account}/snapshot'
+  _globals['_PORTFOLIOSERVICE'].methods_by_name['StreamPortfolio']._loaded_options = None
+  _globals['_PORTFOLIOSERVICE'].methods_by_name['StreamPortfolio']._serialized_options = b'\332\342\030\027\010\001\022\005\001\002\003\004\005\032\007account\"\003\003\004\005\202\323\344\223\002\032\022\030/api/v1/portfolio:stream'
   _globals['_PORTFOLIOSERVICE'].methods_by_name['GetPortfolio']._loaded_options = None
   _globals['_PORTFOLIOSERVICE'].methods_by_name['GetPortfolio']._serialized_options = b'\332\342\030\027\010\001\022\005\001\002\003\004\005\032\007account\"\003\003\004\005\202\323\344\223\002\023\022\021/api/v1/portfolio'
-  _globals['_POSITION']._serialized_start=121
-  _globals['_POSITION']._serialized_end=277
-  _globals['_BALANCE']._serialized_start=279
-  _globals['_BALANCE']._serialized_end=386
-  _globals['_LISTPOSITIONSREQUEST']._serialized_start=388
-  _globals['_LISTPOSITIONSREQUEST']._serialized_end=443
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=445
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=554
-  _globals['_GETPORTFOLIOREQUEST']._serialized_start=556
-  _globals['_GETPORTFOLIOREQUEST']._serialized_end=594
-  _globals['_GETPORTFOLIORESPONSE']._serialized_start=597
-  _globals['_GETPORTFOLIORESPONSE']._serialized_end=774
-  _globals['_PORTFOLIOSERVICE']._serialized_start=777
-  _globals['_PORTFOLIOSERVICE']._serialized_end=1110
+  _globals['_POSITION']._serialized_start=187
+  _globals['_POSITION']._serialized_end=365
+  _globals['_EXPOSURE']._serialized_start=367
+  _globals['_EXPOSURE']._serialized_end=485
+  _globals['_BALANCE']._serialized_start=487
+  _globals['_BALANCE']._serialized_end=594
+  _globals['_LISTPOSITIONSREQUEST']._serialized_start=596
+  _globals['_LISTPOSITIONSREQUEST']._serialized_end=651
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=653
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=762
+  _globals['_GETPORTFOLIOREQUEST']._serialized_start=764
+  _globals['_GETPORTFOLIOREQUEST']._serialized_end=802
+  _globals['_GETPORTFOLIORESPONSE']._serialized_start=805
+  _globals['_GETPORTFOLIORESPONSE']._serialized_end=1032
+  _globals['_LISTBALANCESREQUEST']._serialized_start=1034
+  _globals['_LISTBALANCESREQUEST']._serialized_end=1090
+  _globals['_LISTBALANCESRESPONSE']._serialized_start=1092
+  _globals['_LISTBALANCESRESPONSE']._serialized_end=1198
+  _globals['_GETACCOUNTSNAPSHOTREQUEST']._serialized_start=1200
+  _globals['_GETACCOUNTSNAPSHOTREQUEST']._serialized_end=1244
+  _globals['_GETACCOUNTSNAPSHOTRESPONSE']._serialized_start=1247
+  _globals['_GETACCOUNTSNAPSHOTRESPONSE']._serialized_end=1544
+  _globals['_STREAMPORTFOLIOREQUEST']._serialized_start=1546
+  _globals['_STREAMPORTFOLIOREQUEST']._serialized_end=1608
+  _globals['_STREAMPORTFOLIORESPONSE']._serialized_start=1611
+  _globals['_STREAMPORTFOLIORESPONSE']._serialized_end=1978
+  _globals['_PORTFOLIOSERVICE']._serialized_start=1981
+  _globals['_PORTFOLIOSERVICE']._serialized_end=2835
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,8 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from ordergate.orders.v1 import orders_pb2 as _orders_pb2
+from ordergate.types.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -32,6 +34,7 @@ class Position(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
     MARK_PX_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The instrument, FIX tag 55."""
     qty: _builtins.str
@@ -52,6 +55,8 @@ class Position(_message.Message):
     """The price that the position is valued at: the reference price, else the last
     trade; empty without either.
     """
+    market_value: _builtins.str
+    """What the position is worth at `mark_px`, in `currency`; negative when short."""
     def __init__(
         self,
         *,
@@ -63,14 +68,57 @@ class Position(_message.Message):
         currency: _builtins.str = ...,
         unrealized_pnl: _builtins.str = ...,
         mark_px: _builtins.str = ...,
+        market_value: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_cost", b"avg_cost", "currency", b"currency", "held_qty", b"held_qty", "mark_px", b"mark_px", "qty", b"qty", "realized_pnl", b"realized_pnl", "symbol", b"symbol", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_cost", b"avg_cost", "currency", b"currency", "held_qty", b"held_qty", "mark_px", b"mark_px", "market_value", b"market_value", "qty", b"qty", "realized_pnl", b"realized_pnl", "symbol", b"symbol", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Position: _TypeAlias = Position  # noqa: Y015
+
+@_typing.final
+class Exposure(_message.Message):
+    """What an account has at stake in one currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    GROSS_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
+    REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    EQUITY_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """Currency, ISO 4217."""
+    gross: _builtins.str
+    """Sum of the market values of all positions, each without its sign."""
+    net: _builtins.str
+    """Sum of the market values of all positions."""
+    realized_pnl: _builtins.str
+    """Sum of realised profit and loss since the account was opened."""
+    unrealized_pnl: _builtins.str
+    """Sum of unrealised profit and loss."""
+    equity: _builtins.str
+    """Cash and net exposure together: what would be left if all were closed at the marks."""
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        gross: _builtins.str = ...,
+        net: _builtins.str = ...,
+        realized_pnl: _builtins.str = ...,
+        unrealized_pnl: _builtins.str = ...,
+        equity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "equity", b"equity", "gross", b"gross", "net", b"net", "realized_pnl", b"realized_pnl", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exposure: _TypeAlias = Exposure  # noqa: Y015
 
 @_typing.final
 class Balance(_message.Message):
@@ -205,6 +253,7 @@ class GetPortfolioResponse(_message.Message):
     POSITIONS_FIELD_NUMBER: _builtins.int
     OPEN_ORDERS_FIELD_NUMBER: _builtins.int
     AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    EXPOSURES_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """The account."""
     open_orders: _builtins.int
@@ -219,6 +268,10 @@ class GetPortfolioResponse(_message.Message):
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
         """Positions, sorted by symbol."""
 
+    @_builtins.property
+    def exposures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exposure]:
+        """What is at stake, sorted by currency."""
+
     def __init__(
         self,
         *,
@@ -227,11 +280,244 @@ class GetPortfolioResponse(_message.Message):
         positions: _abc.Iterable[Global___Position] | None = ...,
         open_orders: _builtins.int = ...,
         as_of_seq: _builtins.int = ...,
+        exposures: _abc.Iterable[Global___Exposure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "balances", b"balances", "open_orders", b"open_orders", "positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "balances", b"balances", "exposures", b"exposures", "open_orders", b"open_orders", "positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPortfolioResponse: _TypeAlias = GetPortfolioResponse  # noqa: Y015
+
+@_typing.final
+class ListBalancesRequest(_message.Message):
+    """Request of ListBalances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, FIX tag 1."""
+    currency: _builtins.str
+    """Only this currency, ISO 4217."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "currency", b"currency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalancesRequest: _TypeAlias = ListBalancesRequest  # noqa: Y015
+
+@_typing.final
+class ListBalancesResponse(_message.Message):
+    """Response of ListBalances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BALANCES_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    as_of_seq: _builtins.int
+    """Journal position that this state stands at."""
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Balance]:
+        """Sorted by currency."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        balances: _abc.Iterable[Global___Balance] | None = ...,
+        as_of_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "balances", b"balances"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalancesResponse: _TypeAlias = ListBalancesResponse  # noqa: Y015
+
+@_typing.final
+class GetAccountSnapshotRequest(_message.Message):
+    """Request of GetAccountSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, FIX tag 1."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountSnapshotRequest: _TypeAlias = GetAccountSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class GetAccountSnapshotResponse(_message.Message):
+    """Response of GetAccountSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    ACCOUNT_SEQ_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    BALANCES_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    EXPOSURES_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    as_of_seq: _builtins.int
+    """Journal position of all of it: give it as `resume_after`."""
+    account_seq: _builtins.int
+    """`account_seq` of the account's last event at that position."""
+    epoch: _builtins.int
+    """Incarnation of the matching server."""
+    @_builtins.property
+    def open_orders(self) -> _containers.RepeatedCompositeFieldContainer[_orders_pb2.Order]:
+        """The open orders, newest first; at most 50000."""
+
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Balance]:
+        """Cash, sorted by currency."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """Positions, sorted by symbol."""
+
+    @_builtins.property
+    def exposures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exposure]:
+        """What is at stake, sorted by currency."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        as_of_seq: _builtins.int = ...,
+        account_seq: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        open_orders: _abc.Iterable[_orders_pb2.Order] | None = ...,
+        balances: _abc.Iterable[Global___Balance] | None = ...,
+        positions: _abc.Iterable[Global___Position] | None = ...,
+        exposures: _abc.Iterable[Global___Exposure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_seq", b"account_seq", "as_of_seq", b"as_of_seq", "balances", b"balances", "epoch", b"epoch", "exposures", b"exposures", "open_orders", b"open_orders", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountSnapshotResponse: _TypeAlias = GetAccountSnapshotResponse  # noqa: Y015
+
+@_typing.final
+class StreamPortfolioRequest(_message.Message):
+    """Request of StreamPortfolio."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, FIX tag 1."""
+    interval_ms: _builtins.int
+    """Shortest time between two portfolios, 10 to 60000; 100 when not given."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        interval_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "interval_ms", b"interval_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamPortfolioRequest: _TypeAlias = StreamPortfolioRequest  # noqa: Y015
+
+@_typing.final
+class StreamPortfolioResponse(_message.Message):
+    """One message of the portfolio stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    PREV_SEQ_FIELD_NUMBER: _builtins.int
+    SUBSCRIBED_FIELD_NUMBER: _builtins.int
+    PORTFOLIO_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    stream_id: _builtins.str
+    """The stream's id, for logs and support."""
+    epoch: _builtins.int
+    """Incarnation of the matching server; only grows."""
+    seq: _builtins.int
+    """Journal position that this message stands at."""
+    prev_seq: _builtins.int
+    """`seq` of the message before it on this stream. A reader that holds another
+    number has missed something.
+    """
+    @_builtins.property
+    def subscribed(self) -> _types_pb2.Subscribed:
+        """The first message: what was subscribed."""
+
+    @_builtins.property
+    def portfolio(self) -> Global___GetPortfolioResponse:
+        """The portfolio as a whole."""
+
+    @_builtins.property
+    def heartbeat(self) -> _types_pb2.Heartbeat:
+        """Nothing new, still here."""
+
+    @_builtins.property
+    def end(self) -> _types_pb2.StreamEnd:
+        """The last message."""
+
+    @_builtins.property
+    def draining(self) -> _types_pb2.Draining:
+        """The stream is about to end as planned."""
+
+    def __init__(
+        self,
+        *,
+        stream_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        seq: _builtins.int = ...,
+        prev_seq: _builtins.int = ...,
+        subscribed: _types_pb2.Subscribed | None = ...,
+        portfolio: Global___GetPortfolioResponse | None = ...,
+        heartbeat: _types_pb2.Heartbeat | None = ...,
+        end: _types_pb2.StreamEnd | None = ...,
+        draining: _types_pb2.Draining | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "heartbeat", b"heartbeat", "message", b"message", "portfolio", b"portfolio", "subscribed", b"subscribed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "end", b"end", "epoch", b"epoch", "heartbeat", b"heartbeat", "message", b"message", "portfolio", b"portfolio", "prev_seq", b"prev_seq", "seq", b"seq", "stream_id", b"stream_id", "subscribed", b"subscribed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["subscribed", "portfolio", "heartbeat", "end", "draining"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___StreamPortfolioResponse: _TypeAlias = StreamPortfolioResponse  # noqa: Y015

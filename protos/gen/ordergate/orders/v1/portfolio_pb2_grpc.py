@@ -41,6 +41,21 @@ class PortfolioServiceStub(object):
                 request_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListPositionsRequest.SerializeToString,
                 response_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListPositionsResponse.FromString,
                 _registered_method=True)
+        self.ListBalances = channel.unary_unary(
+                '/ordergate.orders.v1.PortfolioService/ListBalances',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListBalancesRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListBalancesResponse.FromString,
+                _registered_method=True)
+        self.GetAccountSnapshot = channel.unary_unary(
+                '/ordergate.orders.v1.PortfolioService/GetAccountSnapshot',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.GetAccountSnapshotRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.GetAccountSnapshotResponse.FromString,
+                _registered_method=True)
+        self.StreamPortfolio = channel.unary_stream(
+                '/ordergate.orders.v1.PortfolioService/StreamPortfolio',
+                request_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.StreamPortfolioRequest.SerializeToString,
+                response_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.StreamPortfolioResponse.FromString,
+                _registered_method=True)
         self.GetPortfolio = channel.unary_unary(
                 '/ordergate.orders.v1.PortfolioService/GetPortfolio',
                 request_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.GetPortfolioRequest.SerializeToString,
@@ -60,6 +75,29 @@ class PortfolioServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBalances(self, request, context):
+        """The cash of an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountSnapshot(self, request, context):
+        """An account as a whole at one sequence: open orders, positions and cash. Report
+        streams go on from there with `resume_after`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamPortfolio(self, request, context):
+        """The portfolio of an account as it is, and again whenever it, or the price of
+        what it holds, has changed. A reader too slow for every change gets the newest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPortfolio(self, request, context):
         """Cash, positions and buying power of an account.
         """
@@ -74,6 +112,21 @@ def add_PortfolioServiceServicer_to_server(servicer, server):
                     servicer.ListPositions,
                     request_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListPositionsRequest.FromString,
                     response_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListPositionsResponse.SerializeToString,
+            ),
+            'ListBalances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBalances,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListBalancesRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListBalancesResponse.SerializeToString,
+            ),
+            'GetAccountSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountSnapshot,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.GetAccountSnapshotRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.GetAccountSnapshotResponse.SerializeToString,
+            ),
+            'StreamPortfolio': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamPortfolio,
+                    request_deserializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.StreamPortfolioRequest.FromString,
+                    response_serializer=ordergate_dot_orders_dot_v1_dot_portfolio__pb2.StreamPortfolioResponse.SerializeToString,
             ),
             'GetPortfolio': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPortfolio,
@@ -110,6 +163,87 @@ class PortfolioService(object):
             '/ordergate.orders.v1.PortfolioService/ListPositions',
             ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListPositionsRequest.SerializeToString,
             ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBalances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.orders.v1.PortfolioService/ListBalances',
+            ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListBalancesRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_portfolio__pb2.ListBalancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ordergate.orders.v1.PortfolioService/GetAccountSnapshot',
+            ordergate_dot_orders_dot_v1_dot_portfolio__pb2.GetAccountSnapshotRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_portfolio__pb2.GetAccountSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamPortfolio(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ordergate.orders.v1.PortfolioService/StreamPortfolio',
+            ordergate_dot_orders_dot_v1_dot_portfolio__pb2.StreamPortfolioRequest.SerializeToString,
+            ordergate_dot_orders_dot_v1_dot_portfolio__pb2.StreamPortfolioResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,16 @@ class PortfolioServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PortfolioServiceAsyncStub: ...
     ListPositions: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.ListPositionsRequest, _portfolio_pb2.ListPositionsResponse]
     """The positions of an account."""
+    ListBalances: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.ListBalancesRequest, _portfolio_pb2.ListBalancesResponse]
+    """The cash of an account."""
+    GetAccountSnapshot: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.GetAccountSnapshotRequest, _portfolio_pb2.GetAccountSnapshotResponse]
+    """An account as a whole at one sequence: open orders, positions and cash. Report
+    streams go on from there with `resume_after`.
+    """
+    StreamPortfolio: _grpc.UnaryStreamMultiCallable[_portfolio_pb2.StreamPortfolioRequest, _portfolio_pb2.StreamPortfolioResponse]
+    """The portfolio of an account as it is, and again whenever it, or the price of
+    what it holds, has changed. A reader too slow for every change gets the newest.
+    """
     GetPortfolio: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.GetPortfolioRequest, _portfolio_pb2.GetPortfolioResponse]
     """Cash, positions and buying power of an account."""
 
@@ -49,6 +59,16 @@ class PortfolioServiceAsyncStub(PortfolioServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListPositions: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.ListPositionsRequest, _portfolio_pb2.ListPositionsResponse]  # type: ignore[assignment]
     """The positions of an account."""
+    ListBalances: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.ListBalancesRequest, _portfolio_pb2.ListBalancesResponse]  # type: ignore[assignment]
+    """The cash of an account."""
+    GetAccountSnapshot: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetAccountSnapshotRequest, _portfolio_pb2.GetAccountSnapshotResponse]  # type: ignore[assignment]
+    """An account as a whole at one sequence: open orders, positions and cash. Report
+    streams go on from there with `resume_after`.
+    """
+    StreamPortfolio: _aio.UnaryStreamMultiCallable[_portfolio_pb2.StreamPortfolioRequest, _portfolio_pb2.StreamPortfolioResponse]  # type: ignore[assignment]
+    """The portfolio of an account as it is, and again whenever it, or the price of
+    what it holds, has changed. A reader too slow for every change gets the newest.
+    """
     GetPortfolio: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetPortfolioRequest, _portfolio_pb2.GetPortfolioResponse]  # type: ignore[assignment]
     """Cash, positions and buying power of an account."""
 
@@ -64,6 +84,34 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_portfolio_pb2.ListPositionsResponse, _abc.Awaitable[_portfolio_pb2.ListPositionsResponse]]:
         """The positions of an account."""
+
+    @_abc_1.abstractmethod
+    def ListBalances(
+        self,
+        request: _portfolio_pb2.ListBalancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_pb2.ListBalancesResponse, _abc.Awaitable[_portfolio_pb2.ListBalancesResponse]]:
+        """The cash of an account."""
+
+    @_abc_1.abstractmethod
+    def GetAccountSnapshot(
+        self,
+        request: _portfolio_pb2.GetAccountSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_pb2.GetAccountSnapshotResponse, _abc.Awaitable[_portfolio_pb2.GetAccountSnapshotResponse]]:
+        """An account as a whole at one sequence: open orders, positions and cash. Report
+        streams go on from there with `resume_after`.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamPortfolio(
+        self,
+        request: _portfolio_pb2.StreamPortfolioRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_portfolio_pb2.StreamPortfolioResponse], _abc.AsyncIterator[_portfolio_pb2.StreamPortfolioResponse]]:
+        """The portfolio of an account as it is, and again whenever it, or the price of
+        what it holds, has changed. A reader too slow for every change gets the newest.
+        """
 
     @_abc_1.abstractmethod
     def GetPortfolio(

@@ -570,6 +570,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The method declares no authorization and is therefore closed."""
     REASON_ROLES_CONFLICT: _Reason.ValueType  # 106
     """The token carries roles that exclude each other."""
+    REASON_TOKEN_REVOKED: _Reason.ValueType  # 107
+    """The token, its subject or one of its roles was revoked."""
+    REASON_KEYS_UNAVAILABLE: _Reason.ValueType  # 108
+    """The keys that tokens are verified with cannot be had at the moment."""
     REASON_FIELD_MISSING: _Reason.ValueType  # 200
     """A required field is empty."""
     REASON_FIELD_INVALID: _Reason.ValueType  # 201
@@ -707,6 +711,10 @@ REASON_METHOD_CLOSED: Reason.ValueType  # 105
 """The method declares no authorization and is therefore closed."""
 REASON_ROLES_CONFLICT: Reason.ValueType  # 106
 """The token carries roles that exclude each other."""
+REASON_TOKEN_REVOKED: Reason.ValueType  # 107
+"""The token, its subject or one of its roles was revoked."""
+REASON_KEYS_UNAVAILABLE: Reason.ValueType  # 108
+"""The keys that tokens are verified with cannot be had at the moment."""
 REASON_FIELD_MISSING: Reason.ValueType  # 200
 """A required field is empty."""
 REASON_FIELD_INVALID: Reason.ValueType  # 201
@@ -1036,6 +1044,38 @@ class Gap(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Gap: _TypeAlias = Gap  # noqa: Y015
+
+@_typing.final
+class Draining(_message.Message):
+    """A planned end is near: the server is about to stop. Sent at once and again
+    while time runs out; nothing is refused before the end.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDS_IN_MS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ends_in_ms: _builtins.int
+    """Milliseconds until the stream ends."""
+    reason: Global___Reason.ValueType
+    """Why: DRAINING, or TOKEN_EXPIRED when the caller's token runs out."""
+    text: _builtins.str
+    """One sentence for people."""
+    def __init__(
+        self,
+        *,
+        ends_in_ms: _builtins.int = ...,
+        reason: Global___Reason.ValueType = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_in_ms", b"ends_in_ms", "reason", b"reason", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Draining: _TypeAlias = Draining  # noqa: Y015
 
 @_typing.final
 class StreamEnd(_message.Message):
