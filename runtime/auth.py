@@ -47,10 +47,14 @@ class Principal:
     accounts: tuple[str, ...]
     is_service: bool
     expires_at_s: float
+    token_id: str = ""
+    """The token's `jti`; empty when it has none."""
+    issued_at_s: float = 0.0
 
 
 ANYONE = Principal("", frozenset(), (), False, float("inf"))
 _current: ContextVar[Principal] = ContextVar("principal", default=ANYONE)
+_verifier: "ContextVar[Verifier]" = ContextVar("verifier")
 
 
 def current_principal() -> Principal:
@@ -58,9 +62,19 @@ def current_principal() -> Principal:
     return _current.get()
 
 
-def set_principal(principal: Principal) -> None:
-    """Makes `principal` the caller of the running call; for the interceptor."""
+def current_verifier() -> "Verifier":
+    """What verified the caller of the running call; streams ask it again as long as they live.
+
+    Raises:
+        LookupError: outside a call.
+    """
+    return _verifier.get()
+
+
+def set_caller(principal: Principal, verifier: "Verifier") -> None:
+    """Makes `principal` the caller of the running call, verified by `verifier`; for the interceptor."""
     _current.set(principal)
+    _verifier.set(verifier)
 
 
 def rule_of(method: str) -> auth.Authorization | None:
@@ -116,6 +130,10 @@ class Verifier:
             raise Refused(types.REASON_TOKEN_EXPIRED, "the token has expired")
         return known
 
+    def is_revoked(self, principal: Principal) -> bool:
+        """Whether the token, its subject or one of its roles has been revoked since; cheap enough to ask often."""
+        return False  # noqa
+
     def _verify(self, authorization: str) -> Principal:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -163,7 +181,9 @@ def authorize(rule: auth.Authorization | None, principal: Principal) -> None:
 def bind_account(rule: auth.Authorization, principal: Principal, request: Message) -> None:
     """Holds the accounts of a request against those of the token.
 
-    An empty account is filled in when the token is bound to exactly one.
+    An empty account is filled in when the token is bound to exactly one, an
+    empty list of accounts with all that it is bound to. For a role that may name
+    any account the empty list stays: it means all accounts.
 
     Raises:
         Refused: the token is not bound to an account of the request, none is named, or
@@ -193,12 +213,13 @@ def bind_account(rule: auth.Authorization, principal: Principal, request: Messag
 
 
 def _fill_account(rule: auth.Authorization, principal: Principal, holder: Message, field: str) -> None:
-    if len(principal.accounts) == 1:
-        if isinstance(getattr(holder, field), str):
-            setattr(holder, field, principal.accounts[0])
-        else:
-            getattr(holder, field).append(principal.accounts[0])
-    elif principal.roles.isdisjoint(rule.any_account_roles):
+    is_list = not isinstance(getattr(holder, field), str)
+    may_name_any = not principal.roles.isdisjoint(rule.any_account_roles)
+    if is_list and principal.accounts and not may_name_any:
+        getattr(holder, field).extend(principal.accounts)
+    elif not is_list and len(principal.accounts) == 1:
+        setattr(holder, field, principal.accounts[0])
+    elif not may_name_any:
         raise Refused(types.REASON_FIELD_MISSING, f"{rule.account_field} is missing", field=rule.account_field)
 
 
@@ -215,7 +236,15 @@ def _principal(claims: dict[str, Any], kid: str) -> Principal:
     is_service = kid == SERVICE_KID
     if is_service and (roles or accounts):
         raise ValueError("a service has no roles and no accounts")
-    return Principal(str(claims["sub"]), roles, accounts, is_service, float(claims["exp"]))
+    return Principal(
+        str(claims["sub"]),
+        roles,
+        accounts,
+        is_service,
+        float(claims["exp"]),
+        token_id=str(claims.get("jti", "")),
+        issued_at_s=float(claims["iat"]),
+    )
 
 
 def _texts(claims: dict[str, Any], name: str) -> list[str]:

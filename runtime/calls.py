@@ -27,7 +27,7 @@ from runtime.auth import (
     bind_account,
     current_principal,
     rule_of,
-    set_principal,
+    set_caller,
 )
 from runtime.errors import Refused, status_of
 from runtime.logs import get_logger
@@ -180,7 +180,7 @@ class _GuardedMethod:
         if rule is not None and rule.access != auth.ACCESS_OPEN:
             principal = self._verifier.principal(_authorization(context), time.time())
         authorize(rule, principal)
-        set_principal(principal)
+        set_caller(principal, self._verifier)
 
     def _taken(self, request: Message | _Unreadable, *, bind: bool) -> Message:
         """The request, which could be read, is not too large and names no account of others."""
