@@ -29,6 +29,7 @@ from runtime.auth import current_principal
 from runtime.clock import unix_ns
 from runtime.errors import Refused
 from runtime.instruments import Instruments
+from runtime.lifetimes import Lifetimes
 from runtime.settings import Settings
 
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 100, 1_000
@@ -67,17 +68,24 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
     """Order entry for clients."""
 
     def __init__(
-        self, settings: Settings, link: Link, reports: Reports, admission: Admission, instruments: Instruments
+        self,
+        settings: Settings,
+        link: Link,
+        reports: Reports,
+        admission: Admission,
+        instruments: Instruments,
+        lifetimes: Lifetimes,
     ) -> None:
         self._settings = settings
         self._link = link
         self._reports = reports
         self._admission = admission
         self._instruments = instruments
+        self._lifetimes = lifetimes
         self._stream_numbers = count(1)
         self._streams: set[Session | ReportStream] = set()
 
-    def drain(self) -> None:
+    async def drain(self) -> None:
         """Tells every stream in band that the gateway is about to end."""
         for stream in self._streams:
             stream.finish(types.REASON_DRAINING, "the gateway is about to stop; connect again")

@@ -23,6 +23,7 @@ from gateway.order_service import OrderEntryService
 from gateway.portfolio_service import PortfolioService
 from gateway.reports import Reports
 from runtime.instruments import Instruments
+from runtime.lifetimes import Lifetimes
 from runtime.serve import Health, Register, end_if_failed, serve
 from runtime.settings import Settings
 
@@ -45,8 +46,12 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
     linking = asyncio.create_task(link.run(), name="link")
     linking.add_done_callback(end_if_failed)
     admission = Admission(instruments, settings.gateway_id)
-    orders = OrderEntryService(settings, link, reports, admission, instruments)
+    lifetimes = Lifetimes(settings)
+    watching = asyncio.create_task(lifetimes.run(), name="lifetimes")
+    watching.add_done_callback(end_if_failed)
+    orders = OrderEntryService(settings, link, reports, admission, instruments, lifetimes)
     state = HealthService(settings, link)
+    health.on_drain(partial(lifetimes.drain, settings.drain_notice_s))
     health.on_drain(orders.drain)
     try:
         yield [
@@ -55,8 +60,9 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
             partial(add_HealthServiceServicer_to_server, state),
         ]
     finally:
+        watching.cancel()
         linking.cancel()
-        await asyncio.wait([linking])
+        await asyncio.wait([linking, watching])
         await state.close()
 
 

@@ -32,8 +32,11 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
     ]
     for task in running:
         task.add_done_callback(partial(_ended, health))
-    health.on_drain(replica.drain)
-    health.on_drain(replica.drain)
+
+    async def drain() -> None:
+        replica.drain()
+
+    health.on_drain(drain)
     try:
         yield [partial(register, MarketDataService(replica, feeds, settings.heartbeat_interval_s))]
     finally:

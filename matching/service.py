@@ -44,7 +44,7 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         self._link_ids = count(1)
         self._closing = asyncio.Event()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends all streams, so that a drain need not wait for them."""
         self._closing.set()
 

@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -50,7 +50,7 @@ class Health:
         self._draining = False
         self._detail = "starting"
         self._changes: set[asyncio.Task[None]] = set()
-        self._on_drain: list[Callable[[], None]] = []
+        self._on_drain: list[Callable[[], Awaitable[None]]] = []
 
     @property
     def serving(self) -> bool:
@@ -79,16 +79,16 @@ class Health:
         self._changes.add(change)
         change.add_done_callback(self._changes.discard)
 
-    def on_drain(self, end_streams: Callable[[], None]) -> None:
-        """Names what ends the live streams in band when the server is told to stop."""
+    def on_drain(self, end_streams: Callable[[], Awaitable[None]]) -> None:
+        """Names what counts down on the live streams and ends them in band when the server is told to stop."""
         self._on_drain.append(end_streams)
 
     async def drain(self) -> None:
-        """Says that the server is about to end; nothing turns it back."""
+        """Says that the server is about to end, and returns once its streams were told; nothing turns it back."""
         self._draining, self._serving, self._detail = True, False, "draining"
+        # First: whoever asks the health sends no new calls while the streams count down.
         await self.servicer.enter_graceful_shutdown()
-        for end_streams in self._on_drain:
-            end_streams()
+        await asyncio.gather(*(end_streams() for end_streams in self._on_drain))
 
     async def _publish(self) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if self._serving else health_pb2.HealthCheckResponse.NOT_SERVING

@@ -305,7 +305,11 @@ async def test_a_drain_lets_running_calls_finish(tmp_path: Path) -> None:
     servicer = Portfolio()  # type: ignore[abstract]  # the rest answers UNIMPLEMENTED
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(served(servicer, settings))
-        server.health.on_drain(draining.set)
+
+        async def drain() -> None:
+            draining.set()
+
+        server.health.on_drain(drain)
         channel = client_channel(f"127.0.0.1:{server.port}")
         call = asyncio.create_task(Door(servicer, server, channel, token_of(settings)).call(slow))
         await entered.wait()
