@@ -6,7 +6,8 @@ of the descriptor set, and no listener for probes, because there the admin
 interface on loopback can be reached. `runtime.stack.programs` calls it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,20 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "k8s" / "base" / "envoy" / "envoy.yaml"
 DESCRIPTOR_SET = REPOSITORY / "protos" / "gen" / "ordergate.binpb"
 PUBLIC_SERVERS: tuple[Server, ...] = ("gateway", "marketdata", "compliance")
-"""The servers behind Envoy; each is a cluster of that name."""
+"""The servers behind Envoy; each has a cluster of that name."""
 ONLY_IN_KUBERNETES = ("probes", "admin")
 """The listener for probes and the cluster that it leads to."""
 ADMIN_HOST = "127.0.0.1"
 """The admin interface can stop Envoy; it is never opened to others, whatever `settings.host` says."""
 
 
-def render(settings: Settings, folder: Path) -> Path:
+def render(settings: Settings, folder: Path, gateways: Sequence[str] = ()) -> Path:
     """Writes the configuration for `settings` to `folder`, which is made if need be.
 
     Args:
         settings: with real ports and addresses, as `runtime.stack.home.placed` gives them.
         folder: where it is written, as `envoy.yaml`.
+        gateways: the addresses of all gateways; that of `settings` when there are none.
 
     Returns:
         The path of the file.
@@ -38,25 +40,27 @@ def render(settings: Settings, folder: Path) -> Path:
     Raises:
         OSError: the source cannot be read or the file not be written.
     """
-    config = localized(yaml.safe_load(SOURCE.read_text()), settings)
+    config = localized(yaml.safe_load(SOURCE.read_text()), settings, gateways)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / SOURCE.name
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return path
 
 
-def localized(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def localized(config: dict[str, Any], settings: Settings, gateways: Sequence[str] = ()) -> dict[str, Any]:
     """`config` with the addresses, ports and paths of this machine; changes it in place."""
     resources = config["static_resources"]
     for kind in ("listeners", "clusters"):
         resources[kind] = [part for part in resources[kind] if part["name"] not in ONLY_IN_KUBERNETES]
     (public,) = resources["listeners"]
-    clusters = {cluster["name"]: cluster for cluster in resources["clusters"]}
     _place(config["admin"]["address"], ADMIN_HOST, settings.envoy_admin_port)
     _place(public["address"], settings.host, settings.envoy_port)
-    for server in PUBLIC_SERVERS:
-        host, _, port = settings.address(server).rpartition(":")
-        _place(_endpoint(clusters[server]), host.strip("[]"), int(port))
+    addresses = {server: [settings.address(server)] for server in PUBLIC_SERVERS}
+    addresses |= {"gateway": list(gateways)} if gateways else {}
+    for cluster in resources["clusters"]:
+        # An aggregate of clusters has no endpoints of its own.
+        if "load_assignment" in cluster:
+            _lead_to(cluster, addresses)
     for transcoder in transcoders(config):
         transcoder["proto_descriptor"] = str(DESCRIPTOR_SET)
     return config
@@ -72,11 +76,15 @@ def transcoders(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
                         yield http_filter["typed_config"]
 
 
-def _endpoint(cluster: dict[str, Any]) -> dict[str, Any]:
+def _lead_to(cluster: dict[str, Any], addresses: dict[Server, list[str]]) -> None:
+    """Gives a cluster the addresses of its server, told by the host that Kubernetes knows it by."""
     (locality,) = cluster["load_assignment"]["endpoints"]
-    (endpoint,) = locality["lb_endpoints"]
-    address: dict[str, Any] = endpoint["endpoint"]["address"]
-    return address
+    (pattern,) = locality["lb_endpoints"]
+    server = pattern["endpoint"]["address"]["socket_address"]["address"]
+    locality["lb_endpoints"] = [deepcopy(pattern) for _ in addresses[server]]
+    for endpoint, address in zip(locality["lb_endpoints"], addresses[server], strict=True):
+        host, _, port = address.rpartition(":")
+        _place(endpoint["endpoint"]["address"], host.strip("[]"), int(port))
 
 
 def _place(address: dict[str, Any], host: str, port: int) -> None:

@@ -10,7 +10,7 @@ import fcntl
 import os
 import random
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,9 +132,14 @@ def _locked(home: Path) -> IO[str]:
 def _chosen_ports(settings: Settings) -> Mapping[str, int]:
     """The ports by setting, free ones in place of 0."""
     ports = {name: int(getattr(settings, name)) for name in PORT_SETTINGS}
-    candidates = iter(random.sample(CHOSEN_PORTS, len(CHOSEN_PORTS)))
-    free = (port for port in candidates if port not in ports.values() and _is_free(settings.host, port))
+    free = free_ports(settings.host, set(ports.values()))
     return {name: port or next(free) for name, port in ports.items()}
+
+
+def free_ports(host: str, taken: Collection[int]) -> Iterator[int]:
+    """Ports of `host` that are free now and are none of `taken`, each once."""
+    candidates = random.sample(CHOSEN_PORTS, len(CHOSEN_PORTS))
+    return (port for port in candidates if port not in taken and _is_free(host, port))
 
 
 def _is_free(host: str, port: int) -> bool:

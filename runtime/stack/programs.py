@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,18 @@ def log_file(settings: Settings, name: str) -> Path:
     return settings.home / "logs" / f"{name}.log"
 
 
-def server(settings: Settings, name: Server) -> Program:
-    """One of our servers, healthy when it says so by grpc.health."""
+def server(settings: Settings, name: Server, process: str | None = None) -> Program:
+    """One of our servers, healthy when it says so by grpc.health.
+
+    Args:
+        settings: those of this very process.
+        name: which server it is.
+        process: the name of the process where there are several of that server.
+    """
     return Program(
-        name=name,
+        name=process or name,
         command=[*ORDERGATE, "serve", name],
-        log=log_file(settings, name),
+        log=log_file(settings, process or name),
         environment=environment(settings),
         ready=partial(serving, settings.address(name)),
         stop_timeout_s=settings.drain_timeout_s + STOP_MARGIN_S,
@@ -49,9 +56,9 @@ def market_maker(settings: Settings) -> Program:
     )
 
 
-def proxy(settings: Settings) -> Program:
-    """Envoy, healthy when its listeners are up."""
-    config = envoy.render(settings, settings.home / "envoy")
+def proxy(settings: Settings, gateways: Sequence[Settings] = ()) -> Program:
+    """Envoy, healthy when its listeners are up; in front of `gateways` when there are several."""
+    config = envoy.render(settings, settings.home / "envoy", [gateway.gateway_address for gateway in gateways])
     return Program(
         name="envoy",
         # Hot restart would tie all Envoys of a machine together through shared memory.

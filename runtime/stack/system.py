@@ -9,25 +9,27 @@ and restart servers themselves.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from runtime.settings import Settings
-from runtime.stack import programs
+from runtime.stack import programs, valkey
+from runtime.stack.gateways import FIRST as GATEWAY
+from runtime.stack.gateways import gateways_of, process_names
 from runtime.stack.home import SERVERS, held, ports_free
 from runtime.stack.postgres import EmbeddedPostgres, migrate, short_folder
 from runtime.stack.processes import Process, Program, Report, keep_running
 from runtime.tokens import DEV_KID, LIFETIME_S_MAX, issue
 
-# What starts together; each waits for what stands before it.
+# What starts together; each waits for what stands before it. Of the gateways only the first is named.
 START_STAGES = (
-    ("postgres", "matching"),
-    ("compliance", "marketdata", "gateway", "envoy"),
+    ("postgres", "valkey", "matching"),
+    ("compliance", "marketdata", GATEWAY, "envoy"),
     ("market-maker",),
 )
 # The way in closes first, what others write to closes last.
-STOP_ORDER = ("envoy", "market-maker", "gateway", "marketdata", "compliance", "matching", "postgres")
+STOP_ORDER = ("envoy", "market-maker", GATEWAY, "marketdata", "compliance", "matching", "valkey", "postgres")
 
 
 def silent(_: str) -> None:
@@ -49,6 +51,8 @@ class Stack:
             report: is told, in a line each, what becomes ready, dies and comes back.
         """
         self.settings = settings
+        self.gateways: tuple[Settings, ...] = gateways_of(settings)
+        """The settings of each gateway; the first one's are those of the system."""
         self._market_maker = market_maker
         self._restarts = restarts
         self._report = report
@@ -68,7 +72,7 @@ class Stack:
             await ports_free(self.settings)
             self._processes = {program.name: Process(program) for program in self._programs()}
             for stage in START_STAGES:
-                await self._start_together(stage)
+                await self._start_together(self._with_every_gateway(stage))
         except BaseException:
             await self.stop()
             raise
@@ -81,8 +85,7 @@ class Stack:
         try:
             await self._leave_alone(*self._keepers)
             for name in STOP_ORDER:
-                if name in self._processes:
-                    await self._processes[name].stop()
+                await asyncio.gather(*(self._stop_one(every) for every in self._with_every_gateway([name])))
         finally:
             self.kill_all_now()
             self._held.close()
@@ -154,18 +157,46 @@ class Stack:
 
     def _programs(self) -> list[Program]:
         """What there is to run; from here on the settings name the database."""
-        found = []
+        found = [*self._database(), *self._budgets()]
+        found += [programs.server(self.settings, name) for name in SERVERS if name != GATEWAY]
+        for name, settings in zip(process_names(self.gateways), self.gateways, strict=True):
+            found.append(programs.server(settings, GATEWAY, name))
+        found.append(programs.proxy(self.settings, self.gateways))
+        if self._market_maker:
+            found.append(programs.market_maker(self.settings))
+        return found
+
+    def _database(self) -> Iterator[Program]:
+        """The embedded PostgreSQL, unless there is another one."""
         if self.settings.database_url is None:
             socket_folder = self._held.enter_context(short_folder(self.settings.home / "socket"))
             log = programs.log_file(self.settings, "postgres")
             self._postgres = EmbeddedPostgres(self.settings.home / "database", socket_folder, log)
-            self.settings = self.settings.model_copy(update={"database_url": self._postgres.url()})
-            found.append(self._postgres.program())
-        found += [programs.server(self.settings, name) for name in SERVERS]
-        found.append(programs.proxy(self.settings))
-        if self._market_maker:
-            found.append(programs.market_maker(self.settings))
-        return found
+            self._learn({"database_url": self._postgres.url()})
+            yield self._postgres.program()
+
+    def _budgets(self) -> Iterator[Program]:
+        """The embedded Valkey, where several gateways have nothing else to share their budgets with."""
+        server = valkey.binary()
+        if self.settings.redis_url is None and len(self.gateways) > 1 and server is not None:
+            folder = self.settings.home / "valkey"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder = self._held.enter_context(short_folder(folder))
+            self._learn({"redis_url": valkey.url(folder)})
+            yield valkey.program(server, folder, programs.log_file(self.settings, "valkey"))
+
+    def _learn(self, found: dict[str, str]) -> None:
+        self.settings = self.settings.model_copy(update=found)
+        self.gateways = tuple(settings.model_copy(update=found) for settings in self.gateways)
+
+    def _with_every_gateway(self, names: Sequence[str]) -> list[str]:
+        """The names, with those of all gateways in place of the first one's."""
+        every = process_names(self.gateways)
+        return [each for name in names for each in (every if name == GATEWAY else (name,))]
+
+    async def _stop_one(self, name: str) -> None:
+        if name in self._processes:
+            await self._processes[name].stop()
 
     async def _start_together(self, stage: Sequence[str]) -> None:
         try:

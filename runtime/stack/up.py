@@ -18,8 +18,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.console import Console
 
-from runtime.settings import Settings
+from runtime.settings import Server, Settings
 from runtime.stack import examples
+from runtime.stack.gateways import FIRST as GATEWAY
+from runtime.stack.gateways import process_names
 from runtime.stack.home import SERVERS, placed, variable
 from runtime.stack.leash import PR_SET_PDEATHSIG, prctl
 from runtime.stack.postgres import without_password
@@ -51,7 +53,7 @@ def main() -> None:
     if options.stop_with_parent and sys.platform == "linux":
         prctl(ctypes.CDLL(None, use_errno=True), PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
-        asyncio.run(_up(placed(Settings()), options.market_maker, terminal))
+        asyncio.run(_up(placed(_settings(options)), options.market_maker, terminal))
     except ValidationError as error:
         _refuse(terminal, "\n".join(f"{_setting(problem)}: {problem['msg']}" for problem in error.errors()))
     except (Failed, OSError) as error:
@@ -75,8 +77,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--no-market-maker", dest="market_maker", action="store_false", help="leave the books to your own orders"
     )
+    parser.add_argument("--gateways", type=int, help="how many gateways run behind Envoy (ORDERGATE_GATEWAYS)")
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when the process that started it dies")
     return parser.parse_args()
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """The settings of the environment, with those of the command line in their place."""
+    return Settings() if options.gateways is None else Settings(gateways=options.gateways)
 
 
 async def _up(settings: Settings, market_maker: bool, terminal: Terminal) -> None:
@@ -162,12 +170,17 @@ def _explain(system: Stack, terminal: Terminal) -> None:
 def _places(system: Stack) -> list[tuple[str, str]]:
     """What there is, and where."""
     settings = system.settings
-    servers = [
-        (server, f"{settings.address(server)}, metrics on port {settings.metrics_port(server)}") for server in SERVERS
-    ]
-    database = without_password(str(settings.database_url))
+    gateways = zip(process_names(system.gateways), system.gateways, strict=True)
+    servers = [_place(name, GATEWAY, own) for name, own in gateways]
+    servers += [_place(server, server, settings) for server in SERVERS if server != GATEWAY]
+    stores = [("database", without_password(str(settings.database_url)))]
+    stores += [("budgets", without_password(settings.redis_url))] if settings.redis_url else []
     rest = f"{system.rest_url}/api/v1"
-    return [("REST", rest), *servers, ("database", database), ("logs", str(settings.home / "logs"))]
+    return [("REST", rest), *servers, *stores, ("logs", str(settings.home / "logs"))]
+
+
+def _place(name: str, server: Server, settings: Settings) -> tuple[str, str]:
+    return name, f"{settings.address(server)}, metrics on port {settings.metrics_port(server)}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from runtime.serve import LIVENESS
 from runtime.settings import Settings
 from runtime.stack.envoy import DESCRIPTOR_SET, PUBLIC_SERVERS, SOURCE, transcoders
 
@@ -110,13 +111,41 @@ def test_k8s_envoy_knows_what_errors_carry(name: str) -> None:
     assert descriptors()[0].FindMessageTypeByName(name).full_name == name
 
 
+def clusters() -> dict[str, dict[str, Any]]:
+    """The clusters by name."""
+    return {cluster["name"]: cluster for cluster in config()["static_resources"]["clusters"]}
+
+
 def test_k8s_envoy_clusters() -> None:
-    """Each public server is a cluster at its service name and default port; the admin interface is on loopback."""
+    """Each public server is found at its service name and default port; the admin interface is on loopback."""
     addresses = {
-        cluster["name"]: cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
-        for cluster in config()["static_resources"]["clusters"]
+        name: cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+        for name, cluster in clusters().items()
+        if "load_assignment" in cluster
     }
-    ports = {name: Settings().port(name) for name in PUBLIC_SERVERS}
-    expected = {name: {"socket_address": {"address": name, "port_value": ports[name]}} for name in PUBLIC_SERVERS}
-    assert addresses == expected | {"admin": config()["admin"]["address"]}
+    at = {name: {"socket_address": {"address": name, "port_value": Settings().port(name)}} for name in PUBLIC_SERVERS}
+    gateways = {"gateway_serving": at["gateway"], "gateway_alive": at["gateway"]}
+    others = {name: at[name] for name in PUBLIC_SERVERS if name != "gateway"}
+    assert addresses == gateways | others | {"admin": config()["admin"]["address"]}
     assert config()["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+
+
+def test_k8s_envoy_sends_nothing_to_a_gateway_that_is_not_healthy() -> None:
+    """Gateways that serve come first, then those that are alive; of neither kind one that is not healthy gets a call."""
+    first, second = (clusters()[name] for name in clusters()["gateway"]["cluster_type"]["typed_config"]["clusters"])
+    assert [
+        cluster["health_checks"][0]["grpc_health_check"].get("service_name", "") for cluster in (first, second)
+    ] == [
+        "",
+        LIVENESS,
+    ]
+    for cluster in (first, second):
+        assert cluster["common_lb_config"]["healthy_panic_threshold"] == {"value": 0}
+        assert cluster["load_assignment"]["endpoints"] == first["load_assignment"]["endpoints"]
+
+
+def test_k8s_envoy_notices_a_drain_before_the_gateway_refuses() -> None:
+    """Between two looks at a gateway lies less time than between its notice of a drain and its first refusal."""
+    (check,) = clusters()["gateway_serving"]["health_checks"]
+    assert check["unhealthy_threshold"] == 1
+    assert 2 * float(check["interval"].removesuffix("s")) < Settings().drain_notice_s

@@ -38,6 +38,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from runtime.channels import client_channel
 from runtime.errors import Refused, status_of
+from runtime.serve import LIVENESS
 from runtime.settings import Settings
 from runtime.stack import programs
 from runtime.stack.envoy import PUBLIC_SERVERS
@@ -164,7 +165,8 @@ async def serve_everything(address: str, calls: Calls) -> grpc.aio.Server:
     for add, servicer in SERVED:
         add(servicer(calls), server)
     probes = grpc_health.aio.HealthServicer()
-    await probes.set("", grpc_health_pb2.HealthCheckResponse.SERVING)
+    for service in ("", LIVENESS):
+        await probes.set(service, grpc_health_pb2.HealthCheckResponse.SERVING)
     grpc_health_pb2_grpc.add_HealthServicer_to_server(probes, server)
     reflection.enable_server_reflection((reflection.SERVICE_NAME,), server)
     server.add_insecure_port(address)

@@ -14,6 +14,9 @@ from runtime.stack import envoy
 from runtime.stack.home import isolated
 
 
+CLUSTERS = ("gateway_serving", "gateway_alive", "marketdata", "compliance")
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings that share no port with the configuration in the repository."""
@@ -68,7 +71,7 @@ def test_envoy_local_form_changes_nothing_else(settings: Settings, tmp_path: Pat
     (descriptor,) = changed.keys() - addresses.keys()
     assert descriptor.endswith(".proto_descriptor")
     assert {path.split(".socket_address.")[0].rpartition("[0]")[0] for path in addresses if "clusters" in path} == {
-        f".static_resources.clusters[{name}].load_assignment.endpoints[0].lb_endpoints" for name in envoy.PUBLIC_SERVERS
+        f".static_resources.clusters[{name}].load_assignment.endpoints[0].lb_endpoints" for name in CLUSTERS
     }
 
 
@@ -83,6 +86,23 @@ def test_envoy_local_form_has_the_addresses_of_the_settings(settings: Settings, 
 
     assert address(".admin.") == ("127.0.0.1", settings.envoy_admin_port)
     assert address("listeners[public]") == ("0.0.0.0", settings.envoy_port)
-    assert address("clusters[gateway]") == ("::1", 7000)
+    assert address("clusters[gateway_serving]") == ("::1", 7000)
+    assert address("clusters[gateway_alive]") == ("::1", 7000)
     assert address("clusters[marketdata]") == ("127.0.0.1", settings.marketdata_port)
     assert address("clusters[compliance]") == ("127.0.0.1", settings.compliance_port)
+
+
+def test_envoy_local_form_has_every_gateway(settings: Settings, tmp_path: Path) -> None:
+    """Each gateway is an endpoint of both clusters of gateways, and of no other; Envoy takes that form too."""
+    path = envoy.render(settings, tmp_path, ["127.0.0.1:7001", "127.0.0.1:7002", "[::1]:7003"])
+    assert_taken_by_envoy(path)
+    ports: dict[str, list[int]] = {}
+    for leaf, value in leaves(yaml.safe_load(path.read_text())):
+        if ".load_assignment." in leaf and leaf.endswith("port_value"):
+            ports.setdefault(leaf.split("clusters[")[1].split("]")[0], []).append(value)
+    assert ports == {
+        "gateway_serving": [7001, 7002, 7003],
+        "gateway_alive": [7001, 7002, 7003],
+        "marketdata": [settings.marketdata_port],
+        "compliance": [settings.compliance_port],
+    }
