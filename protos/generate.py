@@ -1,13 +1,15 @@
-"""Generates the stubs, their types and the descriptor set from the protos.
+"""Generates the stubs, their types, the descriptor set and the OpenAPI document from the protos.
 
 `make proto` runs it and the results are checked in; `make check` runs it with
 `--check` and fails when they differ. The descriptor set is what Envoy
-transcodes by. Called by people and CI only.
+transcodes by; the document is what it serves as `/openapi.json`. Called by
+people and CI only.
 """
 
 import argparse
 import filecmp
 import shutil
+import subprocess
 import sys
 import tempfile
 from importlib.resources import files
@@ -19,6 +21,7 @@ from grpc_tools import protoc
 PROTOS = Path(__file__).resolve().parent
 GENERATED = PROTOS / "gen"
 DESCRIPTOR_SET = "ordergate.binpb"
+OPENAPI = "openapi.json"
 HTTP_ANNOTATIONS = ("annotations.proto", "http.proto")
 ERROR_MODEL = ("google/rpc/error_details.proto", "google/rpc/status.proto")
 """What errors carry inside `google.protobuf.Any`: no proto of ours imports it,
@@ -54,6 +57,21 @@ def compile_protos(*arguments: str) -> None:
         raise RuntimeError("protoc failed")
 
 
+def generate_openapi(target: Path) -> None:
+    """Writes the OpenAPI document; a process of its own reads the stubs as they are by now.
+
+    Raises:
+        RuntimeError: protoc refused a proto; its message is on stderr.
+        CalledProcessError: the document could not be made; the reason is on stderr.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # With the comments, which the descriptor set that Envoy reads has no use for.
+        described = Path(folder) / DESCRIPTOR_SET
+        compile_protos(f"--descriptor_set_out={described}", "--include_imports", "--include_source_info", *sources())
+        command = [sys.executable, "-m", "protos.openapi", str(described), str(target)]
+        subprocess.run(command, cwd=PROTOS.parent, check=True)  # noqa: S603 - our own module
+
+
 def generate(target: Path) -> None:
     """Writes everything that is generated below `target`.
 
@@ -76,6 +94,7 @@ def generate(target: Path) -> None:
     for folder in {path.parent.parent for path in target.glob("ordergate/**/*_pb2.py")} | {target / "ordergate"}:
         (folder / "__init__.py").touch()
     (target / "ordergate" / "py.typed").touch()
+    generate_openapi(target / OPENAPI)
 
 
 def differences(left: Path, right: Path) -> list[str]:
