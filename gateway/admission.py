@@ -6,7 +6,8 @@ left to the core.
 """
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from ordergate.matching.v1 import commands_pb2 as wire
 from ordergate.orders.v1 import order_entry_pb2 as entry
@@ -24,6 +25,19 @@ LABEL = re.compile(r"[\x21-\x7e]{0,36}")
 ORDER_ID_MAX = 2**63 - 1
 NANO_MAX = 2**63 - 1
 REPLACEABLE = ("qty", "price", "stop_px", "display_qty")
+BASKET_ORDERS_MAX = 256
+QUOTE_ENTRIES_MAX = 256
+
+
+class Basket(NamedTuple):
+    """A basket's orders, those that are well formed as commands of their own and all of these as one."""
+
+    whole: bytes
+    """The command that places them all; empty when none is well formed."""
+    commands: dict[int, bytes]
+    """By their place in the request: the commands that would place each alone."""
+    refused: dict[int, Refused]
+    """By their place in the request: why the others are not sent."""
 
 
 class Admission:
@@ -71,6 +85,28 @@ class Admission:
             more,
         )
 
+    def basket(self, request: entry.SubmitOrdersRequest, envelope: Envelope, received_unix_ns: int) -> Basket:
+        """The command that places several orders; an order that is wrongly formed is left out, with its reason.
+
+        Raises:
+            Refused: it has no orders, or too many.
+        """
+        _check_count(len(request.orders), BASKET_ORDERS_MAX, "orders")
+        commands: dict[int, bytes] = {}
+        refused: dict[int, Refused] = {}
+        keys: set[str] = set()
+        for i, order in enumerate(request.orders):
+            try:
+                _bind_to_basket(order, request.account, keys)
+                commands[i] = self.new_order(order, envelope, received_unix_ns)
+            except Refused as error:
+                refused[i] = _within(f"orders[{i}].", error)
+        if not commands:
+            return Basket(b"", commands, refused)
+        placed = [wire.Command.FromString(command).new_order for command in commands.values()]
+        body = wire.NewOrderList(account=request.account, orders=placed)
+        return Basket(_command(envelope, received_unix_ns, new_order_list=body), commands, refused)
+
     def replace_order(self, request: entry.ReplaceOrderRequest, envelope: Envelope, received_unix_ns: int) -> bytes:
         """The command that changes an order; the core holds the new values against the order's tick and lot.
 
@@ -109,6 +145,58 @@ class Admission:
         )
         return _command(envelope, received_unix_ns, cancel_order=body)
 
+    def mass_cancel(self, request: entry.MassCancelOrdersRequest, envelope: Envelope, received_unix_ns: int) -> bytes:
+        """The command that cancels an account's open orders that match every given filter.
+
+        Raises:
+            Refused: SHAPE reasons, with the field.
+        """
+        if request.cl_ord_id:
+            check_key(request.cl_ord_id, "cl_ord_id")
+        if request.symbol:
+            self._instruments.require(request.symbol)
+        if request.side not in types.Side.values():
+            raise Refused(types.REASON_ENUM_UNKNOWN, f"side {request.side} is not known", field="side")
+        body = wire.MassCancel(
+            account=request.account, cl_ord_id=request.cl_ord_id, symbol=request.symbol, side=request.side
+        )
+        return _command(envelope, received_unix_ns, mass_cancel=body)
+
+    def mass_quote(
+        self,
+        account: str,
+        quote_id: str,
+        entries: Sequence[orders.QuoteEntry | orders.QuoteTerms],
+        envelope: Envelope,
+        received_unix_ns: int,
+    ) -> bytes:
+        """The command that replaces an account's standing quotes.
+
+        Raises:
+            Refused: SHAPE reasons, with the field; that of an entry among several names its place, `entries[1].bid_px`.
+        """
+        check_key(quote_id, "quote_id")
+        _check_count(len(entries), QUOTE_ENTRIES_MAX, "entries")
+        quotes = [self._quote(one, f"entries[{i}]." if _is_entry(one) else "") for i, one in enumerate(entries)]
+        body = wire.MassQuote(account=account, quote_id=quote_id, entries=quotes)
+        return _command(envelope, received_unix_ns, mass_quote=body)
+
+    def _quote(self, one: orders.QuoteEntry | orders.QuoteTerms, path: str) -> wire.QuoteEntry:
+        """That bid and ask do not cross is the core's to say: it refuses the one entry and goes on."""
+        try:
+            instrument = self._instruments.require(one.symbol)
+            bid_px_ticks, bid_qty_lots = _quoted_side(one.bid_px, one.bid_qty, instrument, "bid")
+            ask_px_ticks, ask_qty_lots = _quoted_side(one.ask_px, one.ask_qty, instrument, "ask")
+        except Refused as error:
+            raise _within(path, error) from None
+        return wire.QuoteEntry(
+            symbol=one.symbol,
+            bid_px_ticks=bid_px_ticks,
+            bid_qty_lots=bid_qty_lots,
+            ask_px_ticks=ask_px_ticks,
+            ask_qty_lots=ask_qty_lots,
+        )
+
 
 def _command(envelope: Envelope, received_unix_ns: int, **body: Any) -> bytes:
     command = wire.Command(
@@ -119,6 +207,52 @@ def _command(envelope: Envelope, received_unix_ns: int, **body: Any) -> bytes:
         **body,
     )
     return command.SerializeToString()
+
+
+def _is_entry(one: orders.QuoteEntry | orders.QuoteTerms) -> bool:
+    return isinstance(one, orders.QuoteEntry)
+
+
+def _quoted_side(px: str, qty: str, instrument: Instrument, side: str) -> tuple[int, int]:
+    """Ticks and lots of one side of a quote; zeros where it has no price."""
+    if not px:
+        if qty:
+            text = f"{side}_qty without {side}_px: a side without a price is withdrawn"
+            raise Refused(types.REASON_FIELDS_CONFLICT, text, field=f"{side}_qty")
+        return 0, 0
+    return instrument.ticks(px, f"{side}_px"), instrument.lots(qty, f"{side}_qty")
+
+
+def _bind_to_basket(order: orders.OrderTerms, account: str, keys: set[str]) -> None:
+    """Gives an order its basket's account, and makes sure that its key stands in the basket once.
+
+    Two answers to one key could not be told apart.
+    """
+    if order.account and order.account != account:
+        text = f"the basket is of account {account}"
+        raise Refused(types.REASON_FIELDS_CONFLICT, text, field="account")
+    order.account = account
+    if order.cl_ord_id in keys:
+        text = "the basket has an order with this cl_ord_id already"
+        raise Refused(types.REASON_FIELDS_CONFLICT, text, field="cl_ord_id")
+    if order.cl_ord_id:
+        keys.add(order.cl_ord_id)
+
+
+def _check_count(given: int, most: int, field: str) -> None:
+    if not given:
+        raise Refused(types.REASON_FIELD_MISSING, f"{field} is empty", field=field)
+    if given > most:
+        text = f"at most {most} {field} go together, not {given}"
+        raise Refused(types.REASON_MESSAGE_TOO_LARGE, text, field=field, metadata={"max": str(most)})
+
+
+def _within(path: str, refused: Refused) -> Refused:
+    """The refusal with the place of the part that is at fault."""
+    field = f"{path}{refused.field}" if refused.field else path.rstrip(".")
+    return Refused(
+        refused.reason, refused.text, field=field, metadata=refused.metadata, retry_after_s=refused.retry_after_s
+    )
 
 
 def order_id_of(text: str) -> int:

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from ordergate.matching.v1 import events_pb2 as wire
 from ordergate.matching.v1 import matching_pb2 as link
+from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.orders.v1 import portfolio_pb2 as portfolio
 from ordergate.types.v1 import types_pb2 as types
@@ -134,8 +135,8 @@ def report(
     return made  # type: ignore[no-any-return]
 
 
-def reason_detail(order: wire.OrderEvent, instrument: Instrument) -> types.ReasonDetail:
-    """Why an order was refused or ended, with the numbers of a denial as decimals."""
+def reason_detail(order: wire.OrderEvent | link.CheckOrderResponse, instrument: Instrument) -> types.ReasonDetail:
+    """Why an order was, or would be, refused or ended, with the numbers of a denial as decimals."""
     field = _PUBLIC_FIELDS.get(order.field, order.field)
     detail = types.ReasonDetail(code=order.reason, text=_text(order.reason, field), field=field)
     if order.HasField("risk"):
@@ -172,6 +173,45 @@ def refusal(event: wire.Event, instruments: Instruments) -> Refused | None:
     if detail.field:
         metadata["field"] = detail.field
     return Refused(order.reason, detail.text, field=detail.field, metadata=metadata)
+
+
+def refused_command(refused: wire.CommandRefused) -> Refused:
+    """The error that a refused request about many orders is answered with."""
+    field = _PUBLIC_FIELDS.get(refused.field, refused.field)
+    metadata = {"account": refused.account, "key": refused.request_id}
+    return Refused(refused.reason, _text(refused.reason, field), field=field, metadata=metadata)
+
+
+def mass_canceled(event: wire.Event, *, poss_dup: bool) -> entry.MassCancelOrdersResponse:
+    """What a mass cancel is answered with."""
+    told = event.orders_mass_canceled
+    return entry.MassCancelOrdersResponse(
+        cl_ord_id=told.cl_ord_id,
+        canceled_orders=told.canceled_orders,
+        seq=event.seq,
+        transact_time=timestamp(event.time_unix_ns),
+        poss_dup=poss_dup,
+    )
+
+
+def quoted(event: wire.Event, *, poss_dup: bool) -> entry.SubmitQuotesResponse:
+    """What a mass quote is answered with, without the reports of its sides."""
+    return entry.SubmitQuotesResponse(
+        quote_id=event.mass_quote_accepted.quote_id,
+        seq=event.seq,
+        transact_time=timestamp(event.time_unix_ns),
+        poss_dup=poss_dup,
+    )
+
+
+def checked(answer: link.CheckOrderResponse, instrument: Instrument) -> entry.CheckOrderResponse:
+    """What would become of an order, with the numbers of a denial as decimals."""
+    return entry.CheckOrderResponse(
+        accepted=not answer.reason,
+        exec_type=answer.exec_type,
+        reason=reason_detail(answer, instrument) if answer.reason else None,
+        as_of_seq=answer.as_of_seq,
+    )
 
 
 def order_of(state: link.OrderState, instruments: Instruments) -> orders.Order:
