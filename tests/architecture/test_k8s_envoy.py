@@ -131,7 +131,7 @@ def test_k8s_envoy_clusters() -> None:
 
 
 def test_k8s_envoy_sends_nothing_to_a_gateway_that_is_not_healthy() -> None:
-    """Gateways that serve come first, then those that are alive; of neither kind one that is not healthy gets a call."""
+    """Gateways that serve come first, then those that are alive; one that is not healthy gets no call."""
     first, second = (clusters()[name] for name in clusters()["gateway"]["cluster_type"]["typed_config"]["clusters"])
     assert [
         cluster["health_checks"][0]["grpc_health_check"].get("service_name", "") for cluster in (first, second)

@@ -13,7 +13,6 @@ from runtime.settings import Settings
 from runtime.stack import envoy
 from runtime.stack.home import isolated
 
-
 CLUSTERS = ("gateway_serving", "gateway_alive", "marketdata", "compliance")
 
 
