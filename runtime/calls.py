@@ -124,7 +124,7 @@ class _GuardedMethod:
         """A unary call, within its deadline or the default one."""
         began = self._begin()
         try:
-            message = self._admit(context, request)
+            message = await self._admit(context, request)
             deadline_s = None if context.time_remaining() is not None else self._default_deadline_s
             async with asyncio.timeout(deadline_s):
                 response: Message = await self._behavior(message, context)
@@ -138,7 +138,7 @@ class _GuardedMethod:
         """A server stream."""
         began = self._begin()
         try:
-            message = self._admit(context, request)
+            message = await self._admit(context, request)
             async for response in self._behavior(message, context):
                 self._sent.inc()
                 yield response
@@ -152,7 +152,7 @@ class _GuardedMethod:
         """A bidirectional stream; the accounts of its first message are held against the token."""
         began = self._begin()
         try:
-            self._authorize(context)
+            await self._authorize(context)
             async for response in self._behavior(self._bound(requests), context):
                 self._sent.inc()
                 yield response
@@ -170,15 +170,15 @@ class _GuardedMethod:
         self._started.inc()
         return time.perf_counter()
 
-    def _admit(self, context: Context, request: Message | _Unreadable) -> Message:
-        self._authorize(context)
+    async def _admit(self, context: Context, request: Message | _Unreadable) -> Message:
+        await self._authorize(context)
         return self._taken(request, bind=True)
 
-    def _authorize(self, context: Context) -> None:
+    async def _authorize(self, context: Context) -> None:
         rule = self._rule
         principal = ANYONE
         if rule is not None and rule.access != auth.ACCESS_OPEN:
-            principal = self._verifier.principal(_authorization(context), time.time())
+            principal = await self._verifier.verified(_authorization(context), time.time())
         authorize(rule, principal)
         set_caller(principal, self._verifier)
 

@@ -115,13 +115,13 @@ async def running(name: Server, parts: Parts, settings: Settings) -> AsyncIterat
     Raises:
         OSError: a port is taken, or a file that the server needs cannot be used.
     """
-    verifier = Verifier(settings.auth_jwks_file, settings.auth_issuer, settings.auth_audience)
+    verifier = Verifier.of(settings)
     health = Health()
     guard = Guard(verifier, settings.default_deadline_s)
     server = grpc.aio.server(interceptors=[guard], options=_options())
     port = _bind(server, f"{settings.host}:{settings.port(name)}")
     with metrics.exposed(settings.host, settings.metrics_port(name)) as metrics_port:
-        async with parts(settings, health) as registrations:
+        async with _kept_up_to_date(verifier), parts(settings, health) as registrations:
             await _register(server, registrations, health)
             _spare_the_collector()
             await server.start()
@@ -132,6 +132,18 @@ async def running(name: Server, parts: Parts, settings: Settings) -> AsyncIterat
                 await health.drain()
                 # The parts live on until the last call has ended: it may still need them.
                 await _stopped(server, settings.drain_timeout_s)
+
+
+@asynccontextmanager
+async def _kept_up_to_date(verifier: Verifier) -> AsyncIterator[None]:
+    """Looks after keys and revocations for as long as the block lives."""
+    looking = asyncio.create_task(verifier.run(), name="verifier")
+    looking.add_done_callback(end_if_failed)
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.wait([looking])
 
 
 async def _stopped(server: grpc.aio.Server, grace_s: float) -> None:

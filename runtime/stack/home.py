@@ -28,6 +28,7 @@ KEY_FILES = {
     "auth_service_key_file": "service.pem",
     "auth_dev_key_file": "dev.pem",
     "audit_key_file": "audit.pem",
+    "auth_revocations_file": "revocations.json",
 }
 # Below the ports that Linux and macOS give to outgoing connections, so that none of those takes one in between.
 CHOSEN_PORTS = range(20_000, 32_000)

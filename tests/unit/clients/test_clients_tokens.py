@@ -1,5 +1,6 @@
 """Tokens that renew themselves."""
 
+import time
 from pathlib import Path
 
 from ordergate.auth.v1 import auth_pb2 as auth
@@ -27,7 +28,7 @@ def make(folder: Path, now: list[float]) -> DevKeyTokens:
 def test_the_servers_take_the_token(tmp_path: Path) -> None:
     """A token of the development key says who, which role and which account."""
     tokens = make(tmp_path, [0.0])
-    principal = Verifier(tmp_path / "jwks.json", "i", "a").principal(f"Bearer {tokens()}", 0.0)
+    principal = Verifier(tmp_path / "jwks.json", "i", "a").principal(f"Bearer {tokens()}", time.time())
     assert (principal.subject, list(principal.roles), principal.accounts) == ("ann", [auth.ROLE_TRADER], ("DEMO",))
 
 

@@ -1,17 +1,8 @@
 """Who calls, and what the contract lets them do."""
 
-import base64
-import hmac
-import json
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ordergate.auth.v1 import auth_pb2 as auth
 from ordergate.matching.v1 import matching_pb2
 from ordergate.operations.v1 import health_pb2
@@ -19,233 +10,16 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from runtime import auth as runtime_auth
-from runtime.auth import CLOCK_LEEWAY_S, CONFLICTS, Principal, Verifier, authorize, bind_account, role_name, rule_of
+from runtime.auth import ANYONE, CONFLICTS, Principal, authorize, bind_account, role_name, rule_of
 from runtime.errors import Refused
-from runtime.tokens import LIFETIME_S_MAX, make_keys
 
-ISSUER, AUDIENCE = "issuer-of-tests", "ordergate"
 TRADER, OFFICER, AUDITOR = auth.ROLE_TRADER, auth.ROLE_RISK_OFFICER, auth.ROLE_AUDITOR
 SUBMIT = "/ordergate.orders.v1.OrderEntryService/SubmitOrder"
 LINK = f"/{matching_pb2.DESCRIPTOR.services_by_name['MatchingService'].full_name}/Link"
 LIVENESS = f"/{health_pb2.DESCRIPTOR.services_by_name['HealthService'].full_name}/GetLiveness"
 LIST = "/ordergate.orders.v1.OrderEntryService/ListOrders"
+DROP_COPY = "/ordergate.orders.v1.OrderEntryService/StreamDropCopy"
 SESSION = "/ordergate.orders.v1.OrderEntryService/OrderSession"
-
-Minted = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with keys."""
-    folder = tmp_path_factory.mktemp("auth") / "keys"
-    make_keys(folder)
-    return folder
-
-
-@pytest.fixture
-def verifier(keys: Path) -> Verifier:
-    """A verifier that has seen nothing yet."""
-    return Verifier(keys / "jwks.json", ISSUER, AUDIENCE)
-
-
-@pytest.fixture
-def minted(keys: Path) -> Minted:
-    """Makes a header of any claims, signed as told."""
-
-    def mint(
-        key: Any = None, kid: str | None = "dev", algorithm: str = "EdDSA", without: str = "", **changes: Any
-    ) -> str:
-        now = int(time.time())
-        claims: dict[str, Any] = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": "me",
-            "iat": now,
-            "exp": now + 600,
-            "roles": ["trader"],
-            "accounts": ["DEMO"],
-        } | changes
-        claims.pop(without, None)
-        signed_with = (keys / "dev.pem").read_bytes() if key is None else key
-        headers = {"kid": kid} if kid is not None else {}
-        return "Bearer " + jwt.encode(claims, signed_with, algorithm=algorithm, headers=headers)
-
-    return mint
-
-
-def part(value: object) -> str:
-    """A part of a token."""
-    data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def reason_for(verifier: Verifier, header: str | None, now_s: float | None = None) -> types.Reason.ValueType:
-    """The reason that a header is refused with."""
-    with pytest.raises(Refused) as refused:
-        verifier.principal(header, time.time() if now_s is None else now_s)
-    return refused.value.reason
-
-
-def test_a_good_token_says_who_calls(verifier: Verifier, minted: Minted) -> None:
-    """Subject, roles and accounts come from the token; the caller is a person."""
-    header = minted(roles=["trader", "market_maker"], accounts=["A", "B"])
-    principal = verifier.principal(header, time.time())
-    assert principal.subject == "me"
-    assert principal.roles == {auth.ROLE_TRADER, auth.ROLE_MARKET_MAKER}
-    assert principal.accounts == ("A", "B")
-    assert not principal.is_service
-    assert verifier.principal(header, time.time()) is principal
-
-
-def test_the_scheme_is_case_insensitive(verifier: Verifier, minted: Minted) -> None:
-    """RFC 9110 11.1: the name of a scheme is compared without case."""
-    assert verifier.principal(minted().replace("Bearer", "bearer"), time.time()).subject == "me"
-
-
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "token-without-scheme"])
-def test_no_bearer_token_is_a_missing_token(verifier: Verifier, header: str | None) -> None:
-    """Without `Bearer <token>` there is no token."""
-    assert reason_for(verifier, header) == types.REASON_TOKEN_MISSING
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "x",
-        "x.y",
-        "x.y.z",
-        "..",
-        "a.b.c.d",
-        "\x00.\x00.\x00",
-        f"{part([])}.{part({})}.",
-        f"{part({'alg': 'EdDSA', 'kid': ['dev']})}.{part({})}.{part(b'')}",
-        f"{part({'alg': 'EdDSA', 'kid': 'dev', 'crit': ['x'], 'x': 1})}.{part({})}.{part(b'')}",
-        f"{part(b'[' * 5000)}.{part({})}.{part(b'')}",
-        f"{part(b'{' + chr(34).encode() + b'a' + chr(34).encode() + b':' + b'[' * 5000 + b']' * 5000 + b'}')}.e30.",
-        f"{part({'alg': 'EdDSA', 'kid': 'dev'})}.{part(b'[' * 5000)}.{part(b'0' * 64)}",
-    ],
-)
-def test_garbage_is_an_invalid_token(verifier: Verifier, token: str) -> None:
-    """Whatever stands behind `Bearer`, the answer is a refusal and never a fault, however deep it is nested."""
-    assert reason_for(verifier, f"Bearer {token}") == types.REASON_TOKEN_INVALID
-
-
-def test_a_forged_signature_is_refused(verifier: Verifier, minted: Minted) -> None:
-    """A token whose claims were changed after signing is not taken."""
-    head, claims, signature = minted().removeprefix("Bearer ").split(".")
-    changed = json.loads(base64.urlsafe_b64decode(claims + "==")) | {"accounts": ["MM"]}
-    assert reason_for(verifier, f"Bearer {head}.{part(changed)}.{signature}") == types.REASON_TOKEN_INVALID
-
-
-def test_a_signature_of_a_strange_key_is_refused(verifier: Verifier, minted: Minted) -> None:
-    """A token signed with a key of one's own is not taken, although it names a known key."""
-    assert reason_for(verifier, minted(key=Ed25519PrivateKey.generate())) == types.REASON_TOKEN_INVALID
-
-
-def test_an_unsigned_token_is_refused(verifier: Verifier, minted: Minted) -> None:
-    """`alg: none` is no signature (RFC 8725 3.1)."""
-    assert reason_for(verifier, minted(key="", algorithm="none")) == types.REASON_TOKEN_INVALID
-
-
-@pytest.mark.parametrize("kid", ["dev", "service"])
-def test_the_public_key_is_no_secret(verifier: Verifier, minted: Minted, keys: Path, kid: str) -> None:
-    """HS256 with the public key as its secret is refused: the algorithm is ours to choose, not the token's."""
-    jwk = next(key for key in json.loads((keys / "jwks.json").read_text())["keys"] if key["kid"] == kid)
-    raw = base64.urlsafe_b64decode(jwk["x"] + "==")
-    private = serialization.load_pem_private_key((keys / f"{kid}.pem").read_bytes(), password=None)
-    spki = private.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    claims = minted(kid=kid).split(".")[1]
-    signed = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': kid})}.{claims}"
-    for secret in (raw, jwk["x"].encode(), spki, (keys / "jwks.json").read_bytes()):
-        signature = part(hmac.digest(secret, signed.encode(), "sha256"))
-        assert reason_for(verifier, f"Bearer {signed}.{signature}") == types.REASON_TOKEN_INVALID
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"iss": "somebody"},
-        {"aud": "something"},
-        {"aud": ["something", "else"]},
-        {"kid": "unknown"},
-        {"kid": None},
-        {"kid": "service"},
-        {"iat": int(time.time()) + 3_600, "exp": int(time.time()) + 3_700},
-        {"nbf": int(time.time()) + 3_600},
-        {"roles": ["superuser"]},
-        {"roles": "trader"},
-        {"roles": 7},
-        {"roles": [7]},
-        {"accounts": "DEMO"},
-        {"accounts": [""]},
-        {"accounts": None},
-        {"sub": 7},
-        {"exp": "tomorrow"},
-        *({"without": claim} for claim in ("iss", "aud", "sub", "iat", "exp")),
-    ],
-    ids=str,
-)
-def test_wrong_claims_are_refused(verifier: Verifier, minted: Minted, changes: dict[str, Any]) -> None:
-    """A good signature does not help claims that are missing, malformed or meant for others."""
-    assert reason_for(verifier, minted(**changes)) == types.REASON_TOKEN_INVALID
-
-
-def test_an_expired_token_is_refused_as_expired(verifier: Verifier, minted: Minted) -> None:
-    """The client learns that a new token is all it needs."""
-    now = int(time.time())
-    assert reason_for(verifier, minted(iat=now - 700, exp=now - 100)) == types.REASON_TOKEN_EXPIRED
-
-
-def test_a_token_expires_while_it_is_remembered(verifier: Verifier, minted: Minted) -> None:
-    """A token that was verified before is refused once its time and the leeway are over."""
-    now = int(time.time())
-    header = minted(iat=now, exp=now + 60)
-    assert verifier.principal(header, now)
-    assert verifier.principal(header, now + 60 + CLOCK_LEEWAY_S)
-    assert reason_for(verifier, header, now + 61 + CLOCK_LEEWAY_S) == types.REASON_TOKEN_EXPIRED
-
-
-@pytest.mark.parametrize(("lifetime_s", "taken"), [(LIFETIME_S_MAX, True), (LIFETIME_S_MAX + 1, False)])
-def test_no_token_lives_longer_than_fifteen_minutes(
-    verifier: Verifier, minted: Minted, lifetime_s: int, taken: bool
-) -> None:
-    """Whoever signed it: a token that lives longer than 900 seconds is not taken."""
-    now = int(time.time())
-    header = minted(iat=now, exp=now + lifetime_s)
-    if taken:
-        assert verifier.principal(header, now)
-    else:
-        assert reason_for(verifier, header) == types.REASON_TOKEN_INVALID
-
-
-def test_the_service_key_makes_services(verifier: Verifier, minted: Minted, keys: Path) -> None:
-    """A token of the service key is a service; with roles or accounts it is refused."""
-    pem = (keys / "service.pem").read_bytes()
-    assert verifier.principal(minted(key=pem, kid="service", roles=[], accounts=[]), time.time()).is_service
-    lists: tuple[dict[str, Any], ...] = ({"accounts": []}, {"roles": []})
-    for more in lists:
-        assert reason_for(verifier, minted(key=pem, kid="service", **more)) == types.REASON_TOKEN_INVALID
-
-
-def test_what_is_remembered_is_bounded(verifier: Verifier, minted: Minted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many tokens are shown, the verifier remembers only so many."""
-    monkeypatch.setattr(runtime_auth, "VERIFIED_TOKENS_MAX", 3)
-    for number in range(10):
-        verifier.principal(minted(sub=str(number)), time.time())
-        assert len(verifier._verified) <= 3
-
-
-def test_a_file_without_keys_stops_the_start(tmp_path: Path) -> None:
-    """A server that could verify nothing does not start; keys of other kinds do not count."""
-    path = tmp_path / "jwks.json"
-    path.write_text(json.dumps({"keys": [{"kty": "RSA", "kid": "dev", "n": "AQAB", "e": "AQAB"}]}))
-    with pytest.raises(ValueError, match="no Ed25519 key"):
-        Verifier(path, ISSUER, AUDIENCE)
-    with pytest.raises(OSError, match="missing"):
-        Verifier(tmp_path / "missing.json", ISSUER, AUDIENCE)
 
 
 def caller(*roles: int, accounts: tuple[str, ...] = ("DEMO",), is_service: bool = False) -> Principal:
@@ -299,7 +73,7 @@ def test_only_services_call_between_servers() -> None:
 
 def test_open_methods_ask_nobody() -> None:
     """Health needs no caller."""
-    authorize(rule_of(LIVENESS), runtime_auth.ANYONE)
+    authorize(rule_of(LIVENESS), ANYONE)
 
 
 @pytest.mark.parametrize("pair", CONFLICTS, ids=lambda pair: "+".join(map(role_name, sorted(pair))))
@@ -364,6 +138,26 @@ def test_the_only_account_is_filled_in() -> None:
     assert bound(SUBMIT, caller(TRADER), order("")).order.account == "DEMO"
     logon = entry.OrderSessionRequest(logon=entry.Logon())
     assert list(bound(SESSION, caller(TRADER), logon).logon.accounts) == ["DEMO"]
+
+
+def test_an_empty_list_means_all_accounts_of_the_token() -> None:
+    """A session, or a drop copy, that names no account is for each that the token is bound to."""
+    logon = entry.OrderSessionRequest(logon=entry.Logon())
+    assert list(bound(SESSION, caller(TRADER, accounts=("A", "B")), logon).logon.accounts) == ["A", "B"]
+    copy = bound(DROP_COPY, caller(TRADER, accounts=("A", "B")), entry.StreamDropCopyRequest())
+    assert list(copy.accounts) == ["A", "B"]
+
+
+def test_an_empty_list_of_oversight_stays_empty() -> None:
+    """Whoever may name any account means all of them by none, even with accounts of its own."""
+    for own in ((), ("A",), ("A", "B")):
+        assert not bound(DROP_COPY, caller(OFFICER, accounts=own), entry.StreamDropCopyRequest()).accounts
+
+
+def test_a_token_without_accounts_is_not_taken_for_all() -> None:
+    """An empty list must not turn into everything because there was nothing to fill in."""
+    refusal = binding_refused(DROP_COPY, caller(TRADER, accounts=()), entry.StreamDropCopyRequest())
+    assert refusal == (types.REASON_FIELD_MISSING, "accounts")
 
 
 @pytest.mark.parametrize("accounts", [(), ("A", "B")])

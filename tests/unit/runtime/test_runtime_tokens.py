@@ -7,9 +7,19 @@ from pathlib import Path
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from runtime.settings import Settings
-from runtime.tokens import LIFETIME_S_MAX, SERVICE_LIFETIME_S, issue, make_keys, service_metadata, service_token
+from runtime.tokens import (
+    LIFETIME_S_MAX,
+    SERVICE_LIFETIME_S,
+    issue,
+    make_keys,
+    service_metadata,
+    service_token,
+    write_jwks,
+)
 
 
 def decoded(token: str) -> dict[str, object]:
@@ -39,6 +49,7 @@ def test_a_token_says_what_it_was_told(tmp_path: Path) -> None:
     issued, expires = claims.pop("iat"), claims.pop("exp")
     assert isinstance(issued, int)
     assert expires == issued + 17
+    assert claims.pop("jti") != decoded(token_of(tmp_path))["jti"]
     assert claims == {"iss": "here", "aud": "there", "sub": "me", "roles": ["trader"], "accounts": ["DEMO"]}
     assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "kid": "dev", "typ": "JWT"}
 
@@ -90,6 +101,26 @@ def test_another_kind_of_key_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "dev.pem").write_text("not a key")
     with pytest.raises(ValueError, match=r"deserialize|load|MalformedFraming"):
         make_keys(tmp_path)
+
+
+def test_a_p256_key_signs_es256(tmp_path: Path) -> None:
+    """The algorithm follows from the key; other kinds of keys sign nothing."""
+    private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "dev.pem").write_bytes(ec.generate_private_key(ec.SECP256R1()).private_bytes(*private))
+    assert jwt.get_unverified_header(token_of(tmp_path))["alg"] == "ES256"
+    (tmp_path / "dev.pem").write_bytes(ec.generate_private_key(ec.SECP384R1()).private_bytes(*private))
+    with pytest.raises(ValueError, match="Ed25519 or P-256"):
+        token_of(tmp_path)
+
+
+def test_keys_of_others_stay_in_the_jwks(tmp_path: Path) -> None:
+    """Who added a key of an identity provider finds it there after the next start."""
+    make_keys(tmp_path)
+    path = tmp_path / "jwks.json"
+    keys = json.loads(path.read_text())["keys"]
+    write_jwks(path, [*keys, {**keys[0], "kid": "provider"}])
+    make_keys(tmp_path)
+    assert [key["kid"] for key in json.loads(path.read_text())["keys"]] == ["dev", "service", "provider"]
 
 
 def settings_of(folder: Path) -> Settings:
