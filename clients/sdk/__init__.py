@@ -1,9 +1,10 @@
 """The Python SDK of ordergate: `Client`, `Session`, and what they raise."""
 
 from clients.sdk.audit import AuditLeaves
+from clients.sdk.baskets import BasketResult
 from clients.sdk.book import Book, BookLevel
 from clients.sdk.calls import Patience
-from clients.sdk.client import Client, new_key
+from clients.sdk.client import Client
 from clients.sdk.errors import (
     Denied,
     Internal,
@@ -14,16 +15,20 @@ from clients.sdk.errors import (
     OutcomeUnknown,
     RateLimited,
     Rejected,
+    Revoked,
     StreamGap,
     Unauthenticated,
     Unavailable,
 )
 from clients.sdk.inbox import SessionFrame
 from clients.sdk.session import Session
+from clients.sdk.tls import settings_credentials, tls_credentials
 from clients.sdk.tokens import DevKeyTokens, TokenProvider, static_token
+from clients.sdk.trading import new_key
 
 __all__ = [
     "AuditLeaves",
+    "BasketResult",
     "Book",
     "BookLevel",
     "Client",
@@ -38,6 +43,7 @@ __all__ = [
     "Patience",
     "RateLimited",
     "Rejected",
+    "Revoked",
     "Session",
     "SessionFrame",
     "StreamGap",
@@ -45,5 +51,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "new_key",
+    "settings_credentials",
     "static_token",
+    "tls_credentials",
 ]

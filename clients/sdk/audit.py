@@ -7,13 +7,13 @@ ended, and only the server's word that it is complete ends it.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ordergate.compliance.v1 import audit_pb2 as audit
 
 from clients.sdk import errors, wire
 from clients.sdk.backoff import Backoff
 from clients.sdk.calls import Caller, bearer
+from clients.sdk.places import Method, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class AuditLeaves:
 
 
 async def stream_leaves(
-    caller: Caller, method: Any, from_index: int, to_index: int
+    caller: Caller, method: Method, from_index: int, to_index: int
 ) -> AsyncGenerator[AuditLeaves, None]:
     """The entries with `from_index` <= index < `to_index`, in order.
 
@@ -36,10 +36,9 @@ async def stream_leaves(
     backoff = Backoff(caller.patience.reconnect_s)
     next_index = from_index
     while next_index < to_index:
-        call = method(
-            audit.StreamAuditEntriesRequest(from_index=next_index, to_index=to_index),
-            metadata=await bearer(caller.token),
-        )
+        place = method.place
+        request = audit.StreamAuditEntriesRequest(from_index=next_index, to_index=to_index)
+        call = method.at(place)(request, metadata=bearer(await caller.token()))
         try:
             while next_index < to_index:
                 leaves = _leaves(await wire.read(call, caller.patience.call_s), next_index, to_index)
@@ -47,12 +46,47 @@ async def stream_leaves(
                 backoff.succeeded()
                 yield leaves
         except errors.Unavailable as failure:
-            delay_s = backoff.next_delay(failure.retry_after or 0.0)
+            delay_s = backoff.next_delay(0.0 if method.leave(place) else failure.retry_after or 0.0)
             if delay_s is None:
                 raise
             await asyncio.sleep(delay_s)
         finally:
             call.cancel()
+
+
+class AuditLog:
+    """The calls about the audit log; a part of `Client`."""
+
+    _caller: Caller
+    _audit: Service
+
+    async def audit_entries(self, request: audit.ListAuditEntriesRequest) -> AsyncGenerator[audit.AuditEntry, None]:
+        """Entries of the audit log that pass the filters of `request`, newest first."""
+        async for page in self._caller.pages(self._audit.ListAuditEntries, request):
+            for record in page.entries:
+                yield record
+
+    async def checkpoint(self, tree_size: int = 0) -> audit.GetCheckpointResponse:
+        """The signed checkpoint of exactly `tree_size`; the newest when 0."""
+        request = audit.GetCheckpointRequest(tree_size=tree_size)
+        response: audit.GetCheckpointResponse = await self._caller.call(self._audit.GetCheckpoint, request)
+        return response
+
+    async def inclusion_proof(self, leaf_index: int, tree_size: int = 0) -> audit.GetInclusionProofResponse:
+        """The proof that a leaf is in the tree of a checkpoint; raises NotFound while it is in none."""
+        request = audit.GetInclusionProofRequest(leaf_index=leaf_index, tree_size=tree_size)
+        response: audit.GetInclusionProofResponse = await self._caller.call(self._audit.GetInclusionProof, request)
+        return response
+
+    async def consistency_proof(self, from_size: int, to_size: int = 0) -> audit.GetConsistencyProofResponse:
+        """The proof that the tree of `from_size` is a prefix of the later one."""
+        request = audit.GetConsistencyProofRequest(from_size=from_size, to_size=to_size)
+        response: audit.GetConsistencyProofResponse = await self._caller.call(self._audit.GetConsistencyProof, request)
+        return response
+
+    def audit_leaves(self, from_index: int, to_index: int) -> AsyncGenerator[AuditLeaves, None]:
+        """The raw entries of a range of the log, in order and without a hole."""
+        return stream_leaves(self._caller, self._audit.StreamAuditEntries, from_index, to_index)
 
 
 def _leaves(message: audit.StreamAuditEntriesResponse, next_index: int, to_index: int) -> AuditLeaves:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import grpc
 
 from clients.sdk import errors
 from clients.sdk.backoff import Backoff
+from clients.sdk.places import Method
 from clients.sdk.tokens import TokenProvider
 from runtime.channels import OPTIONS, client_channel
 
@@ -37,38 +39,60 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> g
     return grpc.aio.secure_channel(address, credentials, options=OPTIONS)
 
 
-async def bearer(provider: TokenProvider | None) -> Metadata:
-    """The call metadata that carries the provider's present token."""
-    if provider is None:
-        return ()
-    token = provider()
-    if inspect.isawaitable(token):
-        token = await token
-    return (("authorization", f"Bearer {token}"),)
+def bearer(token: str) -> Metadata:
+    """The call metadata that carries a token."""
+    return (("authorization", f"Bearer {token}"),) if token else ()
 
 
 class Caller:
     """Makes calls with a fresh token, a deadline and safe retries."""
 
     def __init__(self, token: TokenProvider | None, patience: Patience) -> None:
-        self.token = token
+        self._provider = token
         self.patience = patience
 
-    async def call(self, method: Any, request: Any) -> Any:
+    async def token(self) -> str:
+        """The provider's present token; empty without a provider."""
+        if self._provider is None:
+            return ""
+        token = self._provider()
+        return await token if inspect.isawaitable(token) else token
+
+    async def call(self, method: Method, request: Any) -> Any:
         """Calls a unary method. Every request of ordergate may be repeated: its key makes it idempotent.
+
+        Repeated is what could not be answered, and what a budget had no room for, at the time that the
+        server names; with a new token once when the old one has run out.
 
         Raises:
             OrdergateError: the typed answer, once it is definite or patience is over.
         """
         backoff = Backoff(self.patience.retry_s)
+        expired = ""
         while True:
+            place, token = method.place, await self.token()
             try:
-                return await method(request, metadata=await bearer(self.token), timeout=self.patience.call_s)
+                return await method.at(place)(request, metadata=bearer(token), timeout=self.patience.call_s)
             except grpc.aio.AioRpcError as failure:
                 error = errors.from_rpc(failure)
-            if not isinstance(error, errors.Unavailable):
+            at_least_s = error.retry_after or 0.0
+            if error.reason == "TOKEN_EXPIRED" and token != expired and await self.token() != token:
+                expired = token
+                continue
+            if isinstance(error, errors.Unavailable):
+                at_least_s = 0.0 if method.leave(place) else at_least_s
+            elif not isinstance(error, errors.RateLimited) or error.retry_after is None:
                 raise error
-            delay_s = backoff.next_delay(error.retry_after or 0.0)
+            delay_s = backoff.next_delay(at_least_s)
             if delay_s is None:
                 raise error
             await asyncio.sleep(delay_s)
+
+    async def pages(self, method: Method, request: Any) -> AsyncGenerator[Any, None]:
+        """The pages of a list, one call for each."""
+        while True:
+            page = await self.call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token

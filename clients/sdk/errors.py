@@ -53,6 +53,10 @@ class Unauthenticated(OrdergateError):
     """No token, or none that the server takes (reasons 100 to 102)."""
 
 
+class Revoked(Unauthenticated):
+    """The token, its subject or one of its roles was revoked: another attempt needs another token."""
+
+
 class NotAllowed(OrdergateError):
     """The token is good and does not permit the call (reasons 103 to 199)."""
 
@@ -62,7 +66,10 @@ class Invalid(OrdergateError):
 
 
 class RateLimited(OrdergateError):
-    """Too many requests, or too slow a reader (reasons 300 to 399)."""
+    """Too many requests, or too slow a reader (reasons 300 to 399): nothing happened.
+
+    `retry_after` says when there is room again; `Client.rate_budget` shows the budgets.
+    """
 
 
 class Denied(OrdergateError):
@@ -90,15 +97,17 @@ class Internal(OrdergateError):
 
 
 class StreamGap(OrdergateError):
-    """Messages of a stream are missing and cannot be had any more.
+    """Messages of a stream are missing and cannot be had any more: go on from a snapshot.
 
     Attributes:
-        from_seq: the first missing sequence.
+        from_seq: the first missing sequence; 0 when that is not known.
         to_seq: the last missing sequence; 0 when that is not known.
     """
 
-    def __init__(self, text: str, *, from_seq: int, to_seq: int = 0, reason: str = "SNAPSHOT_REQUIRED") -> None:
-        super().__init__(text, reason=reason)
+    def __init__(
+        self, text: str, *, from_seq: int = 0, to_seq: int = 0, reason: str = "SNAPSHOT_REQUIRED", **more: Any
+    ) -> None:
+        super().__init__(text, reason=reason, **more)
         self.from_seq = from_seq
         self.to_seq = to_seq
 
@@ -107,11 +116,13 @@ _BY_REASON: dict[int, type[OrdergateError]] = {
     types.REASON_TOKEN_MISSING: Unauthenticated,
     types.REASON_TOKEN_INVALID: Unauthenticated,
     types.REASON_TOKEN_EXPIRED: Unauthenticated,
+    types.REASON_TOKEN_REVOKED: Revoked,
+    types.REASON_KEYS_UNAVAILABLE: Unavailable,
     types.REASON_ORDER_UNKNOWN: NotFound,
     types.REASON_NOT_IN_LOG: NotFound,
     types.REASON_OUTCOME_UNKNOWN: OutcomeUnknown,
     types.REASON_DEADLINE: OutcomeUnknown,
-    types.REASON_SNAPSHOT_REQUIRED: Rejected,
+    types.REASON_SNAPSHOT_REQUIRED: StreamGap,
     types.REASON_INTERNAL: Internal,
 }
 _BY_BAND: dict[int, type[OrdergateError]] = {

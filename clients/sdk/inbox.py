@@ -4,6 +4,7 @@ Holds each message against the chain, drops what a replay repeats, and closes
 the commands of the window that are answered. Used by `clients.sdk.session`.
 """
 
+from asyncio import Future
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ UNDECIDED = frozenset(
         types.REASON_DEADLINE,
     }
 )
+
+
+RENEWALS_FROM = 1 << 63
+"""Correlation ids from here on are those of the session's own renewals of its timer."""
+Answer = orders.ExecutionReport | entry.CommandReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,14 @@ class Inbox:
 
     Attributes:
         epoch: incarnation of the matching server, as last heard.
+        awaited: who waits for the answer to a command, by correlation id.
     """
 
     def __init__(self, window: Window, chain: Chain) -> None:
         self._window = window
         self._chain = chain
         self.epoch = 0
+        self.awaited: dict[int, Future[Answer]] = {}
 
     def accept(self, message: entry.OrderSessionResponse) -> None:
         """Takes the answer to a logon.
@@ -70,18 +78,32 @@ class Inbox:
         self.epoch = max(self.epoch, message.epoch)
         reports = self._new_reports(message)
         window = self._window
-        answered = [number for report in reports if (number := window.answered_by(report))]
+        answered: list[int] = []
+        for report in reports:
+            number = window.answered_by(report)
+            if number:
+                answered.append(number)
+                self._hand_over(number, report)
         replies: list[entry.CommandReply] = []
         undecided: list[int] = []
         for reply in message.frame.replies:
             number = reply.correlation_id
+            if number >= RENEWALS_FROM:
+                continue
             if reply.refused.code in UNDECIDED and window.holds(number):
                 undecided.append(number)
                 continue
             replies.append(reply)
             if window.close(number):
                 answered.append(number)
+                self._hand_over(number, reply)
         return SessionFrame(reports, replies, answered), undecided
+
+    def _hand_over(self, number: int, answer: Answer) -> None:
+        if self.awaited:
+            waiting = self.awaited.pop(number, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer)
 
     def _new_reports(self, message: entry.OrderSessionResponse) -> list[orders.ExecutionReport]:
         reports = list(message.frame.reports)

@@ -1,10 +1,13 @@
 """Where a client's bearer token comes from.
 
-`Client` asks its provider before every call and before every reconnect of a
-stream; a provider that renews therefore keeps long streams alive.
+`Client` asks its provider before every call, before every reconnect of a stream,
+and in time before a session's token runs out; a provider that renews therefore
+keeps long streams alive.
 """
 
+import json
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +24,19 @@ RENEW_FRACTION = 0.25
 def static_token(token: str) -> TokenProvider:
     """A provider that always gives `token`."""
     return lambda: token
+
+
+def expires_at_s(token: str) -> float | None:
+    """When a token runs out, in seconds of Unix time; None when it does not say so in a readable way.
+
+    Nothing is verified: that is the server's affair.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 class DevKeyTokens:

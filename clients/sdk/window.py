@@ -2,7 +2,8 @@
 
 Used by `clients.sdk.session`, which owns the connection. A command is answered
 by a report or reply with its correlation id, or, for reports replayed after a
-reconnect, which carry none, by the key (`cl_ord_id`) of its request.
+reconnect, which carry none, by the key (`cl_ord_id`) of its request. A mass
+cancel and a quote are about several orders: only their reply answers them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,8 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 
 Key = tuple[str, str]
+BY_REPORT = frozenset({"submit", "replace", "cancel"})
+"""Commands that the report of their order answers."""
 
 
 class Window:
@@ -28,6 +31,11 @@ class Window:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def commands(self) -> list[entry.SessionCommand]:
+        """The commands that wait, in sending order."""
+        return list(self._waiting.values())
 
     @property
     def last_correlation_id(self) -> int:
@@ -53,7 +61,11 @@ class Window:
         number = report.correlation_id
         if not number and self._by_key:
             number = self._by_key.pop((report.account, report.cl_ord_id), 0)
-        return number if self._waiting.pop(number, None) is not None else 0
+        command = self._waiting.get(number)
+        if command is None or command.WhichOneof("command") not in BY_REPORT:
+            return 0
+        del self._waiting[number]
+        return number
 
     def close(self, correlation_id: int) -> bool:
         """Takes a reply; False when the command was answered before."""
@@ -75,8 +87,6 @@ class Window:
 
 def _keys(command: entry.SessionCommand) -> Iterator[Key]:
     kind = command.WhichOneof("command")
-    if kind == "quote":
-        yield command.quote.account, command.quote.quote_id
-    elif kind is not None and kind != "renew_timer":
+    if kind in BY_REPORT:
         request = getattr(command, kind)
         yield request.account, request.cl_ord_id
