@@ -1,6 +1,6 @@
 """Channels: how a process reaches a server.
 
-Keepalive and message sizes agree with what `runtime.serve` accepts.
+Keepalive and message sizes agree with what a server accepts: both are in `runtime.limits`.
 """
 
 from collections.abc import Callable
@@ -8,24 +8,16 @@ from typing import Any
 
 import grpc
 
+from runtime.limits import KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, UNLIMITED, keepalive
 from runtime.settings import Settings
 from runtime.tokens import service_metadata
 
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-"""The largest message that a server takes, and a client of one."""
-UNLIMITED = -1
-"""What a server sends, and another server takes from it: all events of one
-command travel in one message, and a day's end may be one for every open order."""
-KEEPALIVE_MS = 20_000
-KEEPALIVE_TIMEOUT_MS = 5_000
 RECONNECT_MIN_MS = 100
 RECONNECT_MAX_MS = 1_000
 
 _CONNECTION: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
-    ("grpc.keepalive_permit_without_calls", 1),
+    *keepalive(KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS),
     ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
     ("grpc.min_reconnect_backoff_ms", RECONNECT_MIN_MS),
     ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),

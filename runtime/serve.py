@@ -24,11 +24,10 @@ from grpc_reflection.v1alpha import reflection
 from runtime import metrics
 from runtime.auth import Verifier
 from runtime.calls import Guard
-from runtime.channels import KEEPALIVE_MS, MESSAGE_BYTES_MAX, UNLIMITED
+from runtime.limits import CALLS_MAX, allow_open_files, server_options
 from runtime.logs import configure, get_logger
 from runtime.settings import Server, Settings
 
-CONCURRENT_STREAMS_MAX = 1000
 EXIT_FAILED = 1
 PART_FAILED_EXIT = 70
 STOP_SLACK_S = 5.0
@@ -118,7 +117,7 @@ async def running(name: Server, parts: Parts, settings: Settings) -> AsyncIterat
     verifier = Verifier.of(settings)
     health = Health()
     guard = Guard(verifier, settings.default_deadline_s)
-    server = grpc.aio.server(interceptors=[guard], options=_options())
+    server = grpc.aio.server(interceptors=[guard], options=server_options(), maximum_concurrent_rpcs=CALLS_MAX)
     port = _bind(server, f"{settings.host}:{settings.port(name)}")
     with metrics.exposed(settings.host, settings.metrics_port(name)) as metrics_port:
         async with _kept_up_to_date(verifier), parts(settings, health) as registrations:
@@ -158,6 +157,7 @@ async def _stopped(server: grpc.aio.Server, grace_s: float) -> None:
 def serve(name: Server, parts: Parts, settings: Settings) -> None:
     """Runs a server as the whole process, until SIGTERM or SIGINT; exits 1 when it cannot start or fails."""
     configure(name, settings.log_level)
+    allow_open_files()
     try:
         uvloop.run(_until_told(name, parts, settings))
     except (OSError, ValueError, RuntimeError) as error:
@@ -233,16 +233,3 @@ def _bind(server: grpc.aio.Server, address: str) -> int:
     if not port:
         raise OSError(f"cannot listen on {address}: is the port taken?")
     return port
-
-
-def _options() -> list[tuple[str, int]]:
-    return [
-        # Without this two servers share a port silently and each gets half of the calls.
-        ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-        ("grpc.max_send_message_length", UNLIMITED),
-        ("grpc.max_concurrent_streams", CONCURRENT_STREAMS_MAX),
-        ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.max_ping_strikes", 0),
-    ]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.types.v1 import types_pb2 as types
 
-from runtime.channels import MESSAGE_BYTES_MAX
+from runtime.limits import MESSAGE_BYTES_MAX
 from runtime.tokens import DEV_KID
 from tests.integration.gateway import bad_input
 from tests.integration.gateway.bad_input import CASES, SUBMIT, BadInput, fields_of

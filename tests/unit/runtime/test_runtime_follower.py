@@ -12,8 +12,8 @@ from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
 
 from runtime import follower
-from runtime.channels import MESSAGE_BYTES_MAX
 from runtime.follower import FeedBatch, FeedGapError, follow
+from runtime.limits import MESSAGE_BYTES_MAX
 from runtime.settings import Settings
 from runtime.tokens import make_keys
 

@@ -22,8 +22,9 @@ from ordergate.types.v1 import types_pb2 as types
 
 from runtime import calls
 from runtime.auth import current_principal
-from runtime.channels import MESSAGE_BYTES_MAX, client_channel
+from runtime.channels import client_channel
 from runtime.errors import Refused
+from runtime.limits import MESSAGE_BYTES_MAX
 from runtime.serve import Health, Register, Running, running
 from runtime.settings import Settings
 from runtime.stack.home import isolated
