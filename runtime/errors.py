@@ -76,6 +76,16 @@ def trailing_metadata(refused: Refused) -> tuple[tuple[str, str | bytes], ...]:
     return tuple(rpc_status.to_status(status_of(refused)).trailing_metadata)
 
 
+def reason_of(error: grpc.aio.AioRpcError) -> types.Reason.ValueType:
+    """The reason that another server has refused a call with; REASON_UNSPECIFIED when the error is not one of ours."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it has what a call has
+    info = error_details_pb2.ErrorInfo()
+    if status is None or not status.details or not status.details[0].Unpack(info) or info.domain != DOMAIN:
+        return types.REASON_UNSPECIFIED
+    name = f"REASON_{info.reason}"
+    return types.Reason.Value(name) if name in types.Reason.keys() else types.REASON_UNSPECIFIED  # noqa: SIM118
+
+
 def reason_detail(refused: Refused) -> types.ReasonDetail:
     """The refusal as a message of a stream carries it."""
     return types.ReasonDetail(code=refused.reason, text=refused.text, field=refused.field)
