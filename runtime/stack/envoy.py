@@ -1,9 +1,9 @@
 """Envoy's configuration for a single machine, made from the one that Kubernetes mounts.
 
 `k8s/base/envoy/envoy.yaml` is the only place where Envoy is configured. What a
-single machine has otherwise is exactly this: the addresses and ports, the path
-of the descriptor set, and no listener for probes, because there the admin
-interface on loopback can be reached. `runtime.stack.programs` calls it.
+single machine has otherwise is exactly this: the addresses and ports, the paths
+of the descriptor set and of the pages, and no listener for probes, because there
+the admin interface on loopback can be reached. `runtime.stack.programs` calls it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from runtime.settings import Server, Settings
+from runtime.stack import pages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "k8s" / "base" / "envoy" / "envoy.yaml"
@@ -31,17 +32,19 @@ def render(settings: Settings, folder: Path, gateways: Sequence[str] = ()) -> Pa
 
     Args:
         settings: with real ports and addresses, as `runtime.stack.home.placed` gives them.
-        folder: where it is written, as `envoy.yaml`.
+        folder: where it is written, as `envoy.yaml`, with the pages beside it.
         gateways: the addresses of all gateways; that of `settings` when there are none.
 
     Returns:
         The path of the file.
 
     Raises:
-        OSError: the source cannot be read or the file not be written.
+        OSError: the source or a page cannot be read, or the files not be written.
     """
     config = localized(yaml.safe_load(SOURCE.read_text()), settings, gateways)
-    folder.mkdir(parents=True, exist_ok=True)
+    pages.gather(folder / "pages")
+    for body in page_bodies(config):
+        body["filename"] = str(folder / "pages" / Path(body["filename"]).name)
     path = folder / SOURCE.name
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return path
@@ -68,12 +71,25 @@ def localized(config: dict[str, Any], settings: Settings, gateways: Sequence[str
 
 def transcoders(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The settings of each transcoder of `config`."""
+    for manager in _managers(config):
+        for http_filter in manager["http_filters"]:
+            if http_filter["name"] == "envoy.filters.http.grpc_json_transcoder":
+                yield http_filter["typed_config"]
+
+
+def page_bodies(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where each page that Envoy serves from a file says which file it is."""
+    for manager in _managers(config):
+        for host in manager["route_config"]["virtual_hosts"]:
+            bodies = [route.get("direct_response", {}).get("body", {}) for route in host["routes"]]
+            yield from (body for body in bodies if "filename" in body)
+
+
+def _managers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for listener in config["static_resources"]["listeners"]:
         for chain in listener["filter_chains"]:
             for manager in chain["filters"]:
-                for http_filter in manager["typed_config"]["http_filters"]:
-                    if http_filter["name"] == "envoy.filters.http.grpc_json_transcoder":
-                        yield http_filter["typed_config"]
+                yield manager["typed_config"]
 
 
 def _lead_to(cluster: dict[str, Any], addresses: dict[Server, list[str]]) -> None:

@@ -176,7 +176,8 @@ def _places(system: Stack) -> list[tuple[str, str]]:
     stores = [("database", without_password(str(settings.database_url)))]
     stores += [("budgets", without_password(settings.redis_url))] if settings.redis_url else []
     rest = f"{system.rest_url}/api/v1"
-    return [("REST", rest), *servers, *stores, ("logs", str(settings.home / "logs"))]
+    docs = f"{system.rest_url}/docs, {system.rest_url}/redoc, {system.rest_url}/openapi.json"
+    return [("REST", rest), ("docs", docs), *servers, *stores, ("logs", str(settings.home / "logs"))]
 
 
 def _place(name: str, server: Server, settings: Settings) -> tuple[str, str]:

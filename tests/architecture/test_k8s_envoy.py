@@ -1,6 +1,7 @@
 """Envoy's configuration against the contracts: what is public, where it leads, and how long it may take."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from runtime.serve import LIVENESS
 from runtime.settings import Settings
 from runtime.stack.envoy import DESCRIPTOR_SET, PUBLIC_SERVERS, SOURCE, transcoders
+from runtime.stack.pages import gather
 
 INTERNAL_PACKAGE = "ordergate.matching.v1"
 SERVER_OF_PACKAGE = {
@@ -90,12 +92,36 @@ def test_k8s_envoy_timeout_is_longer_than_the_servers() -> None:
     assert all(float(timeout.removesuffix("s")) > Settings().default_deadline_s for timeout in timeouts)
 
 
+def is_page(route: dict[str, Any]) -> bool:
+    """Whether a route serves a page from a file."""
+    return "filename" in route.get("direct_response", {}).get("body", {})
+
+
 def test_k8s_envoy_has_no_other_route() -> None:
-    """Each route serves a method that exists, but for the last, which says that there is none."""
+    """Each route serves a method that exists or a page, but for the last, which says that there is none."""
     paths = [path_of(method) for method in methods()]
     used = [route_of(path)["match"] for path in paths]
     assert routes()[-1]["match"] == {"prefix": "/"}
-    assert [route["match"] for route in routes()[:-1] if route["match"] not in used] == []
+    assert [route["match"] for route in routes()[:-1] if route["match"] not in used and not is_page(route)] == []
+
+
+PAGES = {route["direct_response"]["body"]["filename"]: route for route in routes() if is_page(route)}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_k8s_envoy_page(name: str, tmp_path: Path) -> None:
+    """A page is a file that is gathered, can only be read, is never transcoded, and loads nothing from elsewhere."""
+    gather(tmp_path)
+    assert (tmp_path / Path(name).name).is_file()
+    route = PAGES[name]
+    (method,) = route["match"]["headers"]
+    assert method == {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+    assert route["typed_per_filter_config"]["envoy.filters.http.grpc_json_transcoder"]["disabled"]
+    headers = {one["header"]["key"]: one["header"]["value"] for one in route["response_headers_to_add"]}
+    rules = dict(rule.strip().split(" ", 1) for rule in headers["content-security-policy"].split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == rules["connect-src"] == "'self'"
+    assert not any("//" in sources or "*" in sources for sources in rules.values())
 
 
 def test_k8s_envoy_transcodes_every_public_service() -> None:

