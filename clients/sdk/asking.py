@@ -60,7 +60,10 @@ def _report(answer: Answer) -> orders.ExecutionReport:
 
 
 def _reply(answer: Answer) -> entry.CommandReply:
-    assert isinstance(answer, entry.CommandReply), "the window closes such a command by its reply alone"
-    if answer.WhichOneof("reply") == "refused":
-        raise from_detail(answer.refused)
+    """A reply that refuses nothing; a key that was used for another request is refused by a report."""
+    if isinstance(answer, orders.ExecutionReport):
+        raise from_detail(answer.reason)
+    error = from_detail(answer.refused) if answer.HasField("refused") else refusal_of(answer.original)
+    if error is not None:
+        raise error
     return answer

@@ -3,7 +3,8 @@
 Used by `clients.sdk.session`, which owns the connection. A command is answered
 by a report or reply with its correlation id, or, for reports replayed after a
 reconnect, which carry none, by the key (`cl_ord_id`) of its request. A mass
-cancel and a quote are about several orders: only their reply answers them.
+cancel and a quote are about several orders: reports with their key are of those
+orders, and do not answer them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 
 Key = tuple[str, str]
 BY_REPORT = frozenset({"submit", "replace", "cancel"})
-"""Commands that the report of their order answers."""
+"""Commands that any report with their key answers."""
 
 
 class Window:
@@ -61,11 +62,7 @@ class Window:
         number = report.correlation_id
         if not number and self._by_key:
             number = self._by_key.pop((report.account, report.cl_ord_id), 0)
-        command = self._waiting.get(number)
-        if command is None or command.WhichOneof("command") not in BY_REPORT:
-            return 0
-        del self._waiting[number]
-        return number
+        return number if self._waiting.pop(number, None) is not None else 0
 
     def close(self, correlation_id: int) -> bool:
         """Takes a reply; False when the command was answered before."""

@@ -3,7 +3,7 @@
 import type { CallOptions } from "@connectrpc/connect";
 
 import { Backoff, sleep } from "./backoff.js";
-import { fromCall, type OrdergateError, Unavailable } from "./errors.js";
+import { fromCall, type OrdergateError, RateLimited, Unavailable } from "./errors.js";
 import type { TokenProvider } from "./tokens.js";
 
 /** How long a client waits, in milliseconds. */
@@ -21,14 +21,14 @@ export const PATIENCE: Patience = { callMs: 5_000, retryMs: 10_000, reconnectMs:
 /** Makes calls; shared by all calls of one client. */
 export class Caller {
   constructor(
-    readonly token: TokenProvider | undefined,
+    private readonly provider: TokenProvider | undefined,
     readonly patience: Patience,
   ) {}
 
-  /** The headers of a call made now; throws `Unavailable` when the provider has no token for it. */
-  async headers(): Promise<HeadersInit> {
+  /** The provider's present token, empty without a provider; throws `Unavailable` when it cannot give one now. */
+  async token(): Promise<string> {
     try {
-      return this.token === undefined ? {} : { authorization: `Bearer ${await this.token()}` };
+      return (await this.provider?.()) ?? "";
     } catch (cause) {
       throw new Unavailable(`no token could be had: ${String(cause)}`, { reason: "TOKEN_PROVIDER" }, { cause });
     }
@@ -37,19 +37,29 @@ export class Caller {
   /**
    * Makes a unary call. Every request of ordergate may be repeated: its key makes it idempotent.
    *
+   * Repeated is what could not be answered, and what a budget had no room for, at the time that the server names;
+   * with a new token once when the old one has run out.
+   *
    * @throws OrdergateError the typed answer, once it is definite or patience is over.
    */
   async call<T>(attempt: (options: CallOptions) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const backoff = new Backoff(this.patience.retryMs);
+    let expired = "";
     for (;;) {
       let failure: OrdergateError;
+      let token = "";
       try {
-        return await attempt(await this.#options(signal));
+        token = await this.token();
+        return await attempt(this.#options(token, signal));
       } catch (cause) {
         signal?.throwIfAborted();
         failure = fromCall(cause);
       }
-      const delayMs = failure instanceof Unavailable ? backoff.nextDelay(failure.retryAfterMs) : undefined;
+      if (failure.reason === "TOKEN_EXPIRED" && token !== expired && (await this.token()) !== token) {
+        expired = token;
+        continue;
+      }
+      const delayMs = mayRepeat(failure) ? backoff.nextDelay(failure.retryAfterMs) : undefined;
       if (delayMs === undefined) {
         throw failure;
       }
@@ -57,8 +67,17 @@ export class Caller {
     }
   }
 
-  async #options(signal: AbortSignal | undefined): Promise<CallOptions> {
-    const options = { headers: await this.headers(), timeoutMs: this.patience.callMs };
+  #options(token: string, signal: AbortSignal | undefined): CallOptions {
+    const options = { headers: bearer(token), timeoutMs: this.patience.callMs };
     return signal === undefined ? options : { ...options, signal };
   }
+}
+
+/** The headers of a call that carry a token. */
+export function bearer(token: string): HeadersInit {
+  return token ? { authorization: `Bearer ${token}` } : {};
+}
+
+function mayRepeat(failure: OrdergateError): boolean {
+  return failure instanceof Unavailable || (failure instanceof RateLimited && failure.retryAfterMs !== undefined);
 }

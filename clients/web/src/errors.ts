@@ -53,13 +53,16 @@ export class OrdergateError extends Error {
 /** No token, or none that the server takes. */
 export class Unauthenticated extends OrdergateError {}
 
+/** The token, its subject or one of its roles was revoked: another attempt needs another token. */
+export class Revoked extends Unauthenticated {}
+
 /** The token is good and does not permit the call. */
 export class NotAllowed extends OrdergateError {}
 
 /** The request's form is wrong; the same request can never succeed. */
 export class Invalid extends OrdergateError {}
 
-/** Too many requests, or too slow a reader. */
+/** Too many requests, or too slow a reader: nothing happened. `retryAfterMs` says when there is room again. */
 export class RateLimited extends OrdergateError {}
 
 /** The venue's risk checks said no. */
@@ -80,18 +83,22 @@ export class OutcomeUnknown extends Unavailable {}
 /** A fault of the server. */
 export class Internal extends OrdergateError {}
 
+interface Missing extends Answer {
+  readonly fromSeq?: bigint;
+  readonly toSeq?: bigint;
+}
+
 /** Messages of a stream are missing and cannot be had any more: take a snapshot and continue from its sequence. */
 export class StreamGap extends OrdergateError {
-  /**
-   * @param fromSeq the first missing sequence.
-   * @param toSeq the last missing sequence; 0 when that is not known.
-   */
-  constructor(
-    text: string,
-    readonly fromSeq: bigint,
-    readonly toSeq: bigint = 0n,
-  ) {
-    super(text, { reason: "SNAPSHOT_REQUIRED" });
+  /** The first missing sequence; 0n when that is not known. */
+  readonly fromSeq: bigint;
+  /** The last missing sequence; 0n when that is not known. */
+  readonly toSeq: bigint;
+
+  constructor(text: string, { fromSeq = 0n, toSeq = 0n, ...answer }: Missing = {}, options?: ErrorOptions) {
+    super(text, { reason: "SNAPSHOT_REQUIRED", ...answer }, options);
+    this.fromSeq = fromSeq;
+    this.toSeq = toSeq;
   }
 }
 
@@ -101,13 +108,13 @@ const BY_REASON: ReadonlyMap<Reason, Kind> = new Map<Reason, Kind>([
   [Reason.TOKEN_MISSING, Unauthenticated],
   [Reason.TOKEN_INVALID, Unauthenticated],
   [Reason.TOKEN_EXPIRED, Unauthenticated],
-  [Reason.TOKEN_REVOKED, Unauthenticated],
+  [Reason.TOKEN_REVOKED, Revoked],
   [Reason.KEYS_UNAVAILABLE, Unavailable],
   [Reason.ORDER_UNKNOWN, NotFound],
   [Reason.NOT_IN_LOG, NotFound],
   [Reason.OUTCOME_UNKNOWN, OutcomeUnknown],
   [Reason.DEADLINE, OutcomeUnknown],
-  [Reason.SNAPSHOT_REQUIRED, Rejected],
+  [Reason.SNAPSHOT_REQUIRED, StreamGap],
   [Reason.INTERNAL, Internal],
 ]);
 
@@ -164,7 +171,7 @@ export function fromReason(reason: Reason, text: string, retryAfterMs?: number):
 /** The error of a stream's last message. */
 export function fromEnd(end: StreamEnd): OrdergateError {
   if (end.reason === Reason.SNAPSHOT_REQUIRED) {
-    return new StreamGap(end.text || "older than what is kept", end.resumeAfter + 1n);
+    return new StreamGap(end.text || "older than what is kept", { fromSeq: end.resumeAfter + 1n });
   }
   return fromReason(end.reason, end.text, end.retryDelayMs);
 }

@@ -15,6 +15,7 @@ export {
   OutcomeUnknown,
   RateLimited,
   Rejected,
+  Revoked,
   reasonName,
   StreamGap,
   Unauthenticated,

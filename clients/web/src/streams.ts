@@ -4,13 +4,14 @@
  * `follow` reads one logical stream over as many connections as it takes: it holds
  * each message against the one before (`Chain`), takes silence of three heartbeat
  * intervals for a dead connection, reconnects with backoff, resumes where it stood,
- * and throws `StreamGap` when the server cannot resume there.
+ * and throws `StreamGap` when the server cannot resume there. A token that runs out
+ * is replaced in time, where there is another one.
  */
 
 import type { CallOptions } from "@connectrpc/connect";
 
 import { Backoff, sleep } from "./backoff.js";
-import type { Caller } from "./calls.js";
+import { bearer, type Caller } from "./calls.js";
 import { Chain, ChainBroken } from "./chain.js";
 import {
   fromCall,
@@ -22,12 +23,15 @@ import {
   Unauthenticated,
   Unavailable,
 } from "./errors.js";
-import { type Gap, type Heartbeat, Reason, type StreamEnd, type Subscribed } from "./gen/ordergate/types/v1/types_pb.js";
+import { type Draining, type Gap, type Heartbeat, Reason, type StreamEnd, type Subscribed } from "./gen/ordergate/types/v1/types_pb.js";
 
 const HEARTBEATS_MISSED_MAX = 3;
 const HEARTBEAT_DEFAULT_S = 5;
 /** So many reconnects at one position without progress, and the gap is taken as permanent. */
 const SAME_GAP_MAX = 3;
+
+/** The connection is left as planned, for a better one. */
+class Moved extends Error {}
 
 /** How one kind of stream counts, and what may follow. */
 export interface StreamKind {
@@ -83,9 +87,12 @@ export async function* follow<M extends Framed>(
       }
     } catch (failure) {
       signal?.throwIfAborted();
-      delayMs = trouble.delay(failure, chain, connection.hasBegun);
+      delayMs = failure instanceof Moved ? 0 : trouble.delay(failure, connection.hasBegun);
     } finally {
       connection.close();
+    }
+    if (!kind.resumes) {
+      chain.position = undefined;
     }
     await sleep(delayMs, signal);
   }
@@ -113,14 +120,11 @@ class Trouble {
   }
 
   /** Milliseconds until the next attempt; throws what the reader of the stream shall see. */
-  delay(cause: unknown, chain: Chain, hadBegun: boolean): number {
+  delay(cause: unknown, hadBegun: boolean): number {
     const failure = cause instanceof ChainBroken ? this.#broken(cause) : fromCall(cause);
     const delayMs = mayReconnect(failure, hadBegun) ? this.#backoff.nextDelay(failure.retryAfterMs) : undefined;
     if (delayMs === undefined) {
       throw failure;
-    }
-    if (!this.#kind.resumes) {
-      chain.position = undefined;
     }
     return delayMs;
   }
@@ -138,6 +142,7 @@ class Connection<M extends Framed> {
   readonly #ended = new AbortController();
   #messages: AsyncIterator<M> | undefined;
   #silenceMs: number;
+  #token = "";
   hasBegun = false;
 
   constructor(
@@ -154,11 +159,12 @@ class Connection<M extends Framed> {
   async begin(): Promise<void> {
     const signal = this.signal ? AbortSignal.any([this.signal, this.#ended.signal]) : this.#ended.signal;
     // No deadline: a stream ends when one side ends it.
-    const options = { headers: await this.caller.headers(), signal, timeoutMs: 0 };
+    this.#token = await this.caller.token();
+    const options = { headers: bearer(this.#token), signal, timeoutMs: 0 };
     this.#messages = this.open(this.chain.position, options)[Symbol.asyncIterator]();
     const first = await this.#read(this.#messages);
     if (first.message.case !== "subscribed") {
-      this.#control(first);
+      await this.#control(first);
       throw new Internal(`the stream of ${this.kind.name} began with ${first.message.case}`);
     }
     this.hasBegun = true;
@@ -189,21 +195,24 @@ class Connection<M extends Framed> {
         this.chain.reset(message.seq);
         return message;
       }
-      if (!this.#control(message) && this.chain.advance(message.prevSeq, message.seq)) {
+      if (!(await this.#control(message)) && this.chain.advance(message.prevSeq, message.seq)) {
         return message;
       }
     }
   }
 
   /** Acts on heartbeats, notices, gaps and the end; false for data. */
-  #control({ message, seq, prevSeq }: M): boolean {
+  async #control({ message, seq, prevSeq }: M): Promise<boolean> {
     switch (message.case) {
       case "heartbeat":
         this.chain.confirm((message.value as Heartbeat).lastSeq);
         this.chain.advance(prevSeq, seq);
         return true;
       case "draining":
-        // The end itself follows in band, with the place to resume from.
+        // There is one address: without another token the stream stays to its end, which says where to resume.
+        if ((message.value as Draining).reason === Reason.TOKEN_EXPIRED && (await this.caller.token()) !== this.#token) {
+          throw new Moved();
+        }
         return true;
       case undefined:
         // A kind of message that is newer than this client; its place counts all the same.
@@ -248,10 +257,10 @@ class Connection<M extends Framed> {
 }
 
 function gapError(name: string, fromSeq: bigint, toSeq: bigint): StreamGap {
-  return new StreamGap(`${name} from ${fromSeq} to ${toSeq} cannot be delivered any more`, fromSeq, toSeq);
+  return new StreamGap(`${name} from ${fromSeq} to ${toSeq} cannot be delivered any more`, { fromSeq, toSeq });
 }
 
-const ENDS_TO_RESUME: readonly string[] = ["SLOW_CONSUMER", "OVERLOADED", "UNSPECIFIED"];
+const ENDS_TO_RESUME: readonly string[] = ["SLOW_CONSUMER", "OVERLOADED", "RATE_EXCEEDED", "UNSPECIFIED"];
 
 /** Whether a stream that ended with `error` can go on over a new connection. */
 function mayReconnect(error: OrdergateError, hadBegun: boolean): boolean {
