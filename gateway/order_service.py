@@ -3,65 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
-import grpc
-from ordergate.matching.v1 import matching_pb2 as link_wire
 from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.orders.v1 import order_entry_pb2_grpc
-from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from gateway.admission import Admission, check_key, order_id_of
-from gateway.convert import order_of, refusal
-from gateway.convert import report as make_report
+from gateway.admission import Admission
 from gateway.encoding import Envelope
-from gateway.events import Event
 from gateway.link import Link
+from gateway.lookup import Lookup
+from gateway.rates.charge import charged
+from gateway.rates.limits import RateLimits
+from gateway.report_streams import ReportStreams
 from gateway.reports import Reader, Reports
 from gateway.session import Session, check_logon
-from gateway.stream import ReportStream
+from gateway.unary import Unary
 from runtime.auth import current_principal
 from runtime.clock import unix_ns
 from runtime.errors import Refused
 from runtime.instruments import Instruments
 from runtime.lifetimes import Lifetimes
 from runtime.settings import Settings
-
-PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 100, 1_000
-FOLLOWING_MAX = 100
-"""Further reports in a unary answer; a sweep of the book can have thousands."""
-
-
-class Answer(NamedTuple):
-    """What became of a unary command."""
-
-    told: Sequence[Event]
-    durable_unix_ns: int
-    repeated: bool
-
-
-class _OneAnswer:
-    """Waits for the answer to one command."""
-
-    def __init__(self) -> None:
-        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
-        """Hears it from the link; the caller may be gone."""
-        del tag
-        if not self.future.done():
-            self.future.set_result(Answer(told, durable_unix_ns, repeated))
-
-    def refused(self, tag: int, refused: Refused) -> None:
-        """Hears from the link that it was not taken."""
-        del tag
-        if not self.future.done():
-            self.future.set_exception(refused)
 
 
 class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
@@ -75,6 +41,7 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         admission: Admission,
         instruments: Instruments,
         lifetimes: Lifetimes,
+        limits: RateLimits,
     ) -> None:
         self._settings = settings
         self._link = link
@@ -82,88 +49,109 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         self._admission = admission
         self._instruments = instruments
         self._lifetimes = lifetimes
+        self._limits = limits
+        self._unary = Unary(link, instruments)
+        self._lookup = Lookup(link, instruments)
+        self._report_streams = ReportStreams(settings, link, reports, lifetimes, limits)
         self._stream_numbers = count(1)
-        self._streams: set[Session | ReportStream] = set()
+        self._streams: set[Session] = set()
 
     async def drain(self) -> None:
         """Tells every stream in band that the gateway is about to end."""
         for stream in self._streams:
             stream.finish(types.REASON_DRAINING, "the gateway is about to stop; connect again")
 
-    async def SubmitOrder(self, request: wire.SubmitOrderRequest, context: Any) -> wire.SubmitOrderResponse:
+    async def SubmitOrder(  # type: ignore[override]  # what is laid out already is bytes
+        self, request: wire.SubmitOrderRequest, context: Any
+    ) -> bytes:
         """Places one order."""
         received_unix_ns = unix_ns()
-        self._link.check_known()
-        command = self._admission.new_order(request.order, self._caller(), received_unix_ns)
-        report, *following = await self._carried_out(command)
-        return wire.SubmitOrderResponse(report=report, following=following)
+        self._check_open()
+        async with charged(context, self._limits.take_orders, request.order.account):
+            command = self._admission.new_order(request.order, self._caller(), received_unix_ns)
+            return await self._unary.order(command)
 
-    async def CancelOrder(self, request: wire.CancelOrderRequest, context: Any) -> wire.CancelOrderResponse:
+    async def SubmitOrders(self, request: wire.SubmitOrdersRequest, context: Any) -> wire.SubmitOrdersResponse:
+        """Places several orders under one cap."""
+        received_unix_ns = unix_ns()
+        self._check_open()
+        async with charged(context, self._limits.take_orders, request.account, len(request.orders)):
+            basket = self._admission.basket(request, self._caller(), received_unix_ns)
+            return await self._unary.basket(request, basket)
+
+    async def CheckOrder(self, request: wire.CheckOrderRequest, context: Any) -> wire.CheckOrderResponse:
+        """Says what would become of an order."""
+        received_unix_ns = unix_ns()
+        self._check_open()
+        async with charged(context, self._limits.take_query, request.order.account):
+            command = self._admission.new_order(request.order, self._caller(), received_unix_ns)
+            return await self._lookup.check(command, request.order.symbol)
+
+    async def CancelOrder(  # type: ignore[override]  # what is laid out already is bytes
+        self, request: wire.CancelOrderRequest, context: Any
+    ) -> bytes:
         """Cancels one order."""
         received_unix_ns = unix_ns()
-        command = self._admission.cancel_order(request, self._caller(), received_unix_ns)
-        report, *_ = await self._carried_out(command)
-        return wire.CancelOrderResponse(report=report)
+        self._check_open()
+        async with charged(context, self._limits.take_cancels, request.account):
+            command = self._admission.cancel_order(request, self._caller(), received_unix_ns)
+            return await self._unary.order(command, with_following=False)
 
-    async def ReplaceOrder(self, request: wire.ReplaceOrderRequest, context: Any) -> wire.ReplaceOrderResponse:
+    async def MassCancelOrders(
+        self, request: wire.MassCancelOrdersRequest, context: Any
+    ) -> wire.MassCancelOrdersResponse:
+        """Cancels many orders."""
+        received_unix_ns = unix_ns()
+        self._check_open()
+        async with charged(context, self._limits.take_cancels, request.account):
+            command = self._admission.mass_cancel(request, self._caller(), received_unix_ns)
+            return await self._unary.mass_cancel(command)
+
+    async def SubmitQuotes(self, request: wire.SubmitQuotesRequest, context: Any) -> wire.SubmitQuotesResponse:
+        """Replaces an account's standing quotes."""
+        received_unix_ns = unix_ns()
+        self._check_open()
+        async with charged(context, self._limits.take_orders, request.account, len(request.entries)):
+            caller, quotes = self._caller(), request.entries
+            command = self._admission.mass_quote(request.account, request.quote_id, quotes, caller, received_unix_ns)
+            return await self._unary.quotes(command)
+
+    async def ReplaceOrder(  # type: ignore[override]  # what is laid out already is bytes
+        self, request: wire.ReplaceOrderRequest, context: Any
+    ) -> bytes:
         """Changes one order."""
         received_unix_ns = unix_ns()
-        command = self._admission.replace_order(request, self._caller(), received_unix_ns)
-        report, *following = await self._carried_out(command)
-        return wire.ReplaceOrderResponse(report=report, following=following)
+        self._check_open()
+        async with charged(context, self._limits.take_orders, request.account):
+            command = self._admission.replace_order(request, self._caller(), received_unix_ns)
+            return await self._unary.order(command)
 
     async def GetOrder(self, request: wire.GetOrderRequest, context: Any) -> wire.GetOrderResponse:
         """Looks one order up."""
-        if not request.order_id and not request.cl_ord_id:
-            raise Refused(types.REASON_FIELD_MISSING, "order_id or cl_ord_id is missing", field="order_id")
-        if request.cl_ord_id:
-            check_key(request.cl_ord_id, "cl_ord_id")
-        _check_account(request.account)
-        lookup = link_wire.LookupOrderRequest(
-            account=request.account,
-            order_id=order_id_of(request.order_id) if request.order_id else 0,
-            cl_ord_id=request.cl_ord_id,
-        )
-        with matching_reached():
-            found = await self._link.stub.LookupOrder(lookup)
-        if not found.HasField("order"):
-            metadata = {"account": request.account[:40], "order_id": request.order_id, "cl_ord_id": request.cl_ord_id}
-            raise Refused(types.REASON_ORDER_UNKNOWN, "there is no such order", metadata=metadata)
-        return wire.GetOrderResponse(order=order_of(found.order, self._instruments))
+        async with charged(context, self._limits.take_query, request.account):
+            return await self._lookup.order(request)
 
     async def ListOrders(self, request: wire.ListOrdersRequest, context: Any) -> wire.ListOrdersResponse:
         """Lists an account's orders."""
-        _check_account(request.account)
-        if request.page_size > PAGE_SIZE_MAX:
-            raise Refused(types.REASON_FIELD_INVALID, f"a page has at most {PAGE_SIZE_MAX} orders", field="page_size")
-        if request.symbol:
-            self._link.check_known()
-            self._instruments.require(request.symbol)
-        scan = link_wire.ScanOrdersRequest(
-            account=request.account,
-            symbol=request.symbol,
-            open_only=request.open_only,
-            limit=request.page_size or PAGE_SIZE_DEFAULT,
-            before_order_id=_page_begin(request.page_token),
-        )
-        with matching_reached():
-            page = await self._link.stub.ScanOrders(scan)
-        listed = [order_of(state, self._instruments) for state in page.orders]
-        token = _page_token(listed[-1].order_id) if page.more else ""
-        return wire.ListOrdersResponse(orders=listed, next_page_token=token)
+        async with charged(context, self._limits.take_query, request.account):
+            return await self._lookup.orders(request)
 
-    async def StreamExecutionReports(
+    async def GetRateBudget(self, request: wire.GetRateBudgetRequest, context: Any) -> wire.GetRateBudgetResponse:
+        """Says what is left of an account's budgets, after this query."""
+        async with charged(context, self._limits.take_query, request.account):
+            return wire.GetRateBudgetResponse(account=request.account, budgets=self._limits.budgets(request.account))
+
+    def StreamExecutionReports(
         self, request: wire.StreamExecutionReportsRequest, context: Any
     ) -> AsyncIterator[wire.StreamExecutionReportsResponse]:
         """Streams one account's reports."""
-        _check_account(request.account)
-        self._link.check_up()
-        resume_after = request.resume_after if request.HasField("resume_after") else None
-        stream = ReportStream(self._stream_id("reports"), request.account, resume_after, self._link, self._reports)
-        self._check_resume(resume_after, stream)
-        async with self._subscribed(stream):
-            async for message in stream.write(self._settings.heartbeat_interval_s):
-                yield message
+        return self._report_streams.of_account(request, context)
+
+    def StreamDropCopy(
+        self, request: wire.StreamDropCopyRequest, context: Any
+    ) -> AsyncIterator[wire.StreamDropCopyResponse]:
+        """Streams the reports of many accounts, or of all."""
+        return self._report_streams.drop_copy(request, context)
 
     async def OrderSession(  # type: ignore[override]  # messages that are laid out already are bytes
         self, request_iterator: AsyncIterator[wire.OrderSessionRequest], context: Any
@@ -190,28 +178,14 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
     def _caller(self) -> Envelope:
         return self._admission.envelope(current_principal().subject)
 
-    async def _carried_out(self, command: bytes) -> list[orders.ExecutionReport]:
-        """The report that answers a command, once it is on disk, and what else became of its order in that instant.
-
-        The command is the link's from here on: whether or not the caller still
-        waits, it is carried out.
+    def _check_open(self) -> None:
+        """Makes sure that new work is taken on, and that what is needed to read it is known.
 
         Raises:
-            Refused: it was denied, rejected or not taken, or its outcome is not known yet.
+            Refused: the gateway is about to stop, or has not reached matching yet.
         """
-        waiter = _OneAnswer()
-        self._link.submit([command], waiter, [0])
-        told, durable_unix_ns, repeated = await waiter.future
-        read = [event.parsed() for event in told]
-        refused = refusal(read[0], self._instruments)
-        if refused is not None:
-            raise refused
-        own = [event for event in read if event.order.order_id == read[0].order.order_id][: FOLLOWING_MAX + 1]
-        reports = [make_report(event, self._instruments, self._link.epoch, durable_unix_ns) for event in own]
-        reports[0].poss_dup = repeated
-        for made in reports:
-            made.sent_unix_ns = unix_ns()
-        return reports
+        self._lifetimes.check_open()
+        self._link.check_known()
 
     def _check_resume(self, resume_after: int | None, reader: Reader) -> None:
         if resume_after is not None and resume_after > reader.start_seq:
@@ -222,7 +196,7 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         return f"{self._settings.gateway_id}-{kind}-{self._reports.epoch}-{next(self._stream_numbers)}"
 
     @asynccontextmanager
-    async def _subscribed(self, stream: Session | ReportStream) -> AsyncIterator[None]:
+    async def _subscribed(self, stream: Session) -> AsyncIterator[None]:
         self._reports.subscribe(stream)
         self._streams.add(stream)
         try:
@@ -230,25 +204,6 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         finally:
             self._streams.discard(stream)
             self._reports.unsubscribe(stream)
-
-
-class matching_reached:  # noqa: N801  # reads as a verb where it is used
-    """Turns a failed call to matching into a coded refusal."""
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Raises the refusal that stands for a gRPC error."""
-        if isinstance(error, grpc.aio.AioRpcError):
-            text = "the matching engine cannot be reached at the moment"
-            raise Refused(types.REASON_MATCHING_UNAVAILABLE, text) from error
-
-
-def _check_account(account: str) -> None:
-    """Refuses a call without an account, which the authorization lets pass for those who may see every account."""
-    if not account:
-        raise Refused(types.REASON_FIELD_MISSING, "account is missing", field="account")
 
 
 def _end_with(session: Session, reading: asyncio.Task[None]) -> None:
@@ -260,19 +215,3 @@ def _end_with(session: Session, reading: asyncio.Task[None]) -> None:
         session.finish(error.reason, error.text)
     elif error is not None:
         session.finish(types.REASON_INTERNAL, "the session's requests could not be read")
-
-
-def _page_token(order_id: str) -> str:
-    return urlsafe_b64encode(f"before:{order_id}".encode()).decode()
-
-
-def _page_begin(token: str) -> int:
-    if not token:
-        return 0
-    try:
-        kind, _, number = urlsafe_b64decode(token.encode()).decode().partition(":")
-        if kind == "before":
-            return order_id_of(number)
-    except (ValueError, Refused):
-        pass
-    raise Refused(types.REASON_PAGE_TOKEN_INVALID, "the page token is not one of this service", field="page_token")

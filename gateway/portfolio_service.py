@@ -9,7 +9,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.convert import balance_of, position_of
 from gateway.link import Link
-from gateway.order_service import matching_reached
+from gateway.lookup import matching_reached
 from runtime.errors import Refused
 from runtime.instruments import Instruments
 

@@ -21,6 +21,7 @@ from gateway.health_service import HealthService
 from gateway.link import Link
 from gateway.order_service import OrderEntryService
 from gateway.portfolio_service import PortfolioService
+from gateway.rates.limits import RateLimits
 from gateway.reports import Reports
 from runtime.instruments import Instruments
 from runtime.lifetimes import Lifetimes
@@ -49,7 +50,10 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
     lifetimes = Lifetimes(settings)
     watching = asyncio.create_task(lifetimes.run(), name="lifetimes")
     watching.add_done_callback(end_if_failed)
-    orders = OrderEntryService(settings, link, reports, admission, instruments, lifetimes)
+    limits = RateLimits(settings)
+    renewing = asyncio.create_task(limits.run(), name="rate limits")
+    renewing.add_done_callback(end_if_failed)
+    orders = OrderEntryService(settings, link, reports, admission, instruments, lifetimes, limits)
     state = HealthService(settings, link)
     health.on_drain(partial(lifetimes.drain, settings.drain_notice_s))
     health.on_drain(orders.drain)
@@ -60,9 +64,10 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
             partial(add_HealthServiceServicer_to_server, state),
         ]
     finally:
+        renewing.cancel()
         watching.cancel()
         linking.cancel()
-        await asyncio.wait([linking, watching])
+        await asyncio.wait([linking, watching, renewing])
         await state.close()
 
 

@@ -144,8 +144,8 @@ class RateLimits:
         """
         return self._take(account, count, self._cancels, session_id, self._session_cancels)
 
-    def take_query(self, account: str) -> wire.RateBudget:
-        """Takes what a query costs.
+    def take_query(self, account: str, count: int = 1) -> wire.RateBudget:
+        """Takes what queries cost.
 
         Returns:
             The account's budget of queries, as it is now.
@@ -153,7 +153,7 @@ class RateLimits:
         Raises:
             Refused: RATE_EXCEEDED, with the time after which it can be asked again.
         """
-        return self._take(account, 1, self._queries, "", self._queries)
+        return self._take(account, count, self._queries, "", self._queries)
 
     def budgets(self, account: str) -> list[wire.RateBudget]:
         """What an account has left, by scope."""
