@@ -6,7 +6,6 @@ from ordergate.matching.v1 import events_pb2 as wire
 from ordergate.matching.v1 import matching_pb2 as link
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
-from ordergate.orders.v1 import portfolio_pb2 as portfolio
 from ordergate.types.v1 import types_pb2 as types
 
 from runtime.clock import timestamp
@@ -266,33 +265,6 @@ def terms_of(order: wire.OrderEvent, instrument: Instrument) -> orders.OrderTerm
     if order.client_unix_ns:
         terms.client_time.CopyFrom(timestamp(order.client_unix_ns))
     return terms
-
-
-def position_of(state: link.PositionState, instruments: Instruments) -> portfolio.Position:
-    """A position with decimals."""
-    instrument = instruments.get(state.symbol) or _UNLISTED
-    return portfolio.Position(
-        symbol=state.symbol,
-        qty=instrument.qty_text(state.qty_lots),
-        held_qty=instrument.qty_text(state.held_lots),
-        avg_cost=instrument.avg_px_text(state.cost_ticks_lots, state.qty_lots),
-        realized_pnl=money_text(state.realized_pnl_micro),
-        currency=instrument.currency,
-        unrealized_pnl=money_text(state.unrealized_pnl_micro),
-        mark_px=_price_text(state.mark_ticks, instrument),
-    )
-
-
-def balance_of(state: link.CashState) -> portfolio.Balance:
-    """Cash with decimals."""
-    return portfolio.Balance(
-        currency=state.currency,
-        cash=money_text(state.cash_micro),
-        held=money_text(state.held_micro),
-        buying_power=money_text(state.cash_micro - state.held_micro - state.margin_micro),
-        margin=money_text(state.margin_micro),
-        fees=money_text(state.fees_micro),
-    )
 
 
 def _price_text(ticks: int, instrument: Instrument) -> str:

@@ -15,12 +15,14 @@ from ordergate.operations.v1.health_pb2_grpc import add_HealthServiceServicer_to
 from ordergate.orders.v1.order_entry_pb2_grpc import add_OrderEntryServiceServicer_to_server
 from ordergate.orders.v1.portfolio_pb2_grpc import add_PortfolioServiceServicer_to_server
 
+from gateway.accounts import Accounts
 from gateway.admission import Admission
 from gateway.events import Event
 from gateway.health_service import HealthService
 from gateway.link import Link
 from gateway.order_service import OrderEntryService
 from gateway.portfolio_service import PortfolioService
+from gateway.portfolio_stream import Portfolios
 from gateway.rates.limits import RateLimits
 from gateway.reports import Reports
 from runtime.instruments import Instruments
@@ -37,10 +39,12 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
 
     def hear(told: Sequence[Event], epoch: int, durable_unix_ns: int) -> None:
         reports.hear(told, epoch, durable_unix_ns)
+        portfolios.hear(told)
 
     def changed(last_seq: int, epoch: int, *, up: bool) -> None:
         if up:
             reports.begin(last_seq, epoch)
+            portfolios.begin(last_seq)
         health.set(up, "" if up else "no link to matching")
 
     link = Link(settings, instruments, hear, changed)
@@ -53,14 +57,16 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
     limits = RateLimits(settings)
     renewing = asyncio.create_task(limits.run(), name="rate limits")
     renewing.add_done_callback(end_if_failed)
+    accounts = Accounts(link, instruments)
+    portfolios = Portfolios(settings, link, instruments, accounts, lifetimes)
+    holdings = PortfolioService(link, instruments, accounts, portfolios, lifetimes, limits)
     orders = OrderEntryService(settings, link, reports, admission, instruments, lifetimes, limits)
     state = HealthService(settings, link)
     health.on_drain(partial(lifetimes.drain, settings.drain_notice_s))
-    health.on_drain(orders.drain)
     try:
         yield [
             partial(add_OrderEntryServiceServicer_to_server, orders),
-            partial(add_PortfolioServiceServicer_to_server, PortfolioService(link, instruments)),
+            partial(add_PortfolioServiceServicer_to_server, holdings),
             partial(add_HealthServiceServicer_to_server, state),
         ]
     finally:

@@ -4,7 +4,7 @@ Only other servers call it; the authorization is in the contract.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from typing import Any, cast
 
@@ -30,6 +30,10 @@ from runtime.errors import Refused
 from runtime.logs import get_logger
 
 SCAN_ORDERS_MAX = 1_000
+OPEN_ORDERS_MAX = 50_000
+"""Open orders that the ledger of an account can be asked for with."""
+ORDERS_AT_ONCE_MAX = 256
+"""Orders that are encoded without a break."""
 HEARTBEAT_S = 1.0
 log = get_logger(__name__)
 
@@ -134,8 +138,18 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         return wire.ScanOrdersResponse(orders=map(_order_state, found[:limit]), more=len(found) > limit)
 
     async def GetAccount(self, request: wire.GetAccountRequest, context: Any) -> wire.GetAccountResponse:
-        """The ledger of an account."""
-        return await self._sequencer.query(lambda engine: _account(engine, request.account))
+        """The ledger of an account, and its open orders if they are asked for.
+
+        Events do not change any more, so they are encoded after the query, beside
+        the work of the sequencer.
+        """
+        ledger, found = await self._sequencer.query(
+            lambda engine: _account(engine, request.account, with_open_orders=request.with_open_orders)
+        )
+        for begin in range(0, len(found), ORDERS_AT_ONCE_MAX):
+            ledger.orders.extend(map(_order_state, found[begin : begin + ORDERS_AT_ONCE_MAX]))
+            await asyncio.sleep(0)
+        return ledger
 
     async def CheckOrder(self, request: wire.CheckOrderRequest, context: Any) -> wire.CheckOrderResponse:
         """What the venue would say to a new order now."""
@@ -205,11 +219,23 @@ def _order_state(found: tuple[Event, int]) -> wire.OrderState:
     return wire.OrderState(last_event=encode_event(event, last_of_command=True), accepted_unix_ns=accepted_unix_ns)
 
 
-def _account(engine: Engine, name: str) -> wire.GetAccountResponse:
+def _account(
+    engine: Engine, name: str, *, with_open_orders: bool
+) -> tuple[wire.GetAccountResponse, list[tuple[Event, int]]]:
+    """The ledger of an account, without its orders, and its open orders, newest first, if they are asked for.
+
+    Raises:
+        Refused: MESSAGE_TOO_LARGE, it has more open orders than fit.
+    """
     account = engine.account(name)
     if account is None:
-        return wire.GetAccountResponse(as_of_seq=engine.seq)
-    return wire.GetAccountResponse(
+        return wire.GetAccountResponse(as_of_seq=engine.seq), []
+    if with_open_orders and account.open_count > OPEN_ORDERS_MAX:
+        text = (
+            f"the account has {account.open_count} open orders, more than {OPEN_ORDERS_MAX}; list them in pages"
+        )
+        raise Refused(types.REASON_MESSAGE_TOO_LARGE, text, metadata={"open_orders": str(account.open_count)})
+    ledger = wire.GetAccountResponse(
         found=True,
         cash=[
             wire.CashState(
@@ -224,7 +250,15 @@ def _account(engine: Engine, name: str) -> wire.GetAccountResponse:
         positions=list(_positions(account)),
         open_orders=account.open_count,
         as_of_seq=engine.seq,
+        account_seq=account.account_seq,
     )
+    return ledger, list(_open_orders(account)) if with_open_orders else []
+
+
+def _open_orders(account: Account) -> Iterator[tuple[Event, int]]:
+    for order in reversed(account.open_orders()):
+        assert order.last_event is not None, "an order has at least its first event"
+        yield order.last_event, order.accepted_unix_ns
 
 
 def _positions(account: Account) -> list[wire.PositionState]:

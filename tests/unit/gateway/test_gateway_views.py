@@ -1,4 +1,4 @@
-"""Orders that are looked up, positions and balances, as clients see them."""
+"""Orders that are looked up, as clients see them."""
 
 from typing import Any
 
@@ -6,11 +6,10 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordergate.matching.v1 import matching_pb2 as link
 from ordergate.orders.v1 import orders_pb2 as orders
-from ordergate.orders.v1 import portfolio_pb2 as portfolio
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission
-from gateway.convert import balance_of, order_of, position_of
+from gateway.convert import order_of
 from runtime.instruments import Instruments
 from tests.unit.gateway.conftest import NS, event
 
@@ -135,67 +134,3 @@ def test_a_looked_up_order_could_be_placed_again(instruments: Instruments, case:
     envelope = admission.envelope("me")
     expected_terms = orders.OrderTerms(**(plain | asked))
     assert admission.new_order(terms, envelope, 1) == admission.new_order(expected_terms, envelope, 1)
-
-
-@pytest.mark.parametrize(
-    ("state", "seen"),
-    [
-        (
-            link.PositionState(
-                symbol="AAPL",
-                qty_lots=3,
-                held_lots=1,
-                cost_ticks_lots=30_001,
-                realized_pnl_micro=-1_500_000,
-                unrealized_pnl_micro=29_990_000,
-                mark_ticks=11_000,
-            ),
-            portfolio.Position(
-                symbol="AAPL",
-                qty="3",
-                held_qty="1",
-                avg_cost="100.003333333",
-                realized_pnl="-1.50",
-                currency="USD",
-                unrealized_pnl="29.99",
-                mark_px="110.00",
-            ),
-        ),
-        (
-            link.PositionState(symbol="EURUSD", qty_lots=-2, cost_ticks_lots=-220_000, unrealized_pnl_micro=-5_000_000),
-            portfolio.Position(
-                symbol="EURUSD",
-                qty="-2000",
-                held_qty="0",
-                avg_cost="1.10000",
-                realized_pnl="0.00",
-                currency="USD",
-                unrealized_pnl="-5.00",
-            ),
-        ),
-        (
-            link.PositionState(symbol="BTCUSD", realized_pnl_micro=1),
-            portfolio.Position(
-                symbol="BTCUSD",
-                qty="0.0000",
-                held_qty="0.0000",
-                realized_pnl="0.000001",
-                currency="USD",
-                unrealized_pnl="0.00",
-            ),
-        ),
-    ],
-)
-def test_positions_have_decimals(instruments: Instruments, state: link.PositionState, seen: portfolio.Position) -> None:
-    """Long, short and closed positions; a closed one has no average cost, and one without a mark is worth its cost."""
-    assert position_of(state, instruments) == seen
-
-
-def test_buying_power_is_cash_less_what_is_held_and_margin() -> None:
-    """Cash, held, margin and free, in the currency's units; fees are told beside them."""
-    state = link.CashState(
-        currency="USD", cash_micro=10_000_000, held_micro=2_500_000, margin_micro=1_000_000, fees_micro=-30_000
-    )
-    assert balance_of(state) == portfolio.Balance(
-        currency="USD", cash="10.00", held="2.50", buying_power="6.50", margin="1.00", fees="-0.03"
-    )
