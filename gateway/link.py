@@ -4,7 +4,8 @@ What gathers while one message is being written goes out together in the next.
 A command that was handed over stays the link's until it is answered: when the
 link breaks, what was missed is read from the feed, and unanswered commands are
 sent again. The core carries each out at most once, so the answer is the
-original one.
+original one. When the journal does not reach back to what was missed, the link
+goes on from the present, and whoever listens is told that there is a hole.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import grpc
+from ordergate.matching.v1 import events_pb2 as events
 from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
 from ordergate.types.v1 import types_pb2 as types
@@ -21,7 +23,8 @@ from prometheus_client import Counter, Gauge
 
 from gateway.events import Event
 from runtime.channels import service_channel
-from runtime.errors import Refused
+from runtime.clock import unix_ns
+from runtime.errors import Refused, reason_of
 from runtime.instruments import Instruments
 from runtime.logs import get_logger
 from runtime.settings import Settings
@@ -85,6 +88,18 @@ class _Outbox:
         self.gathered.set()
 
 
+class Watcher(Protocol):
+    """Whoever has the gateway's sessions."""
+
+    def session_closed(self, session_id: str) -> None:
+        """Hears that the venue has ended a session; that of another gateway, perhaps."""
+        ...
+
+    def missed(self) -> None:
+        """Hears that events have passed that cannot be had any more, before what is unanswered is sent again."""
+        ...
+
+
 Listener = Callable[[Sequence[Event], int, int], None]
 """Hears events in order, the epoch, and when they were durable in unix ns (0 for events of the past)."""
 
@@ -106,6 +121,13 @@ class Link:
         self._listener = listener
         self._changed = changed
         self._pending: dict[int, tuple[bytes, Waiter, int]] = {}
+        self._ahead: list[tuple[bytes, Waiter, int]] = []
+        """What goes out before the pending commands when the link is back."""
+        self._watchers: list[Watcher] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.incarnation = unix_ns()
+        """Number of this run of the gateway."""
         self._outbox = _Outbox()
         self._next_correlation = 1
         self._channel = service_channel(settings.matching_address, settings, settings.gateway_id)
@@ -114,6 +136,10 @@ class Link:
         """The last event heard; None before the first link."""
         self.epoch = 0
         self.up = asyncio.Event()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Lets `watcher` hear what becomes of sessions."""
+        self._watchers.append(watcher)
 
     def check_up(self) -> None:
         """Makes sure that matching is there.
@@ -148,13 +174,43 @@ class Link:
         for correlation, command, tag in zip(range(first, self._next_correlation), commands, tags, strict=True):
             pending[correlation] = (command, waiter, tag)
             put((correlation, command))
+        self._idle.clear()
         self._outbox.gathered.set()
 
-    def _put(self, command: bytes, waiter: Waiter, tag: int) -> None:
+    def submit_surely(self, command: bytes, waiter: Waiter) -> None:
+        """Hands a command over that must be carried out, however many wait: behind all others, with tag 0.
+
+        While matching cannot be reached it waits among the unanswered ones.
+        """
+        self._idle.clear()
+        if self.up.is_set():
+            self._put(command, waiter, 0)
+        else:
+            self._note(command, waiter, 0)
+
+    def submit_first(self, command: bytes, waiter: Waiter) -> None:
+        """Hands a command over that goes out ahead of all unanswered ones when those are sent again, with tag 0."""
+        self._idle.clear()
+        self._ahead.append((command, waiter, 0))
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Waits until every command is answered, for `timeout_s` at most; says whether they are."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("commands are left unanswered", commands=len(self._pending))
+            return False
+        return True
+
+    def _note(self, command: bytes, waiter: Waiter, tag: int) -> int:
         correlation = self._next_correlation
         self._next_correlation = correlation + 1
         self._pending[correlation] = (command, waiter, tag)
-        self._outbox.put(correlation, command)
+        return correlation
+
+    def _put(self, command: bytes, waiter: Waiter, tag: int) -> None:
+        self._outbox.put(self._note(command, waiter, tag), command)
 
     async def run(self) -> None:
         """Keeps the link up until it is cancelled."""
@@ -202,7 +258,8 @@ class Link:
             call.cancel()
 
     async def _frames(self, outbox: _Outbox) -> AsyncIterator[wire.LinkRequest]:
-        yield wire.LinkRequest(logon=wire.LinkLogon(gateway_id=self._settings.gateway_id))
+        logon = wire.LinkLogon(gateway_id=self._settings.gateway_id, incarnation=self.incarnation)
+        yield wire.LinkRequest(logon=logon)
         while taken := await outbox.take():
             frame = wire.LinkFrame(first_correlation=taken[0][0], commands=[command for _, command in taken])
             yield wire.LinkRequest(frame=frame)
@@ -217,16 +274,29 @@ class Link:
         if self.last_seq is None:
             self.last_seq = accepted_seq
         if self.last_seq < accepted_seq:
-            request = wire.StreamEventsRequest(
-                follower=self._settings.gateway_id, resume_after=self.last_seq, until_seq=accepted_seq
-            )
+            await self._hear_missed(self.last_seq, accepted_seq)
+
+    async def _hear_missed(self, after_seq: int, until_seq: int) -> None:
+        """Reads what passed while there was no link; goes on from the present when it is not kept any more."""
+        request = wire.StreamEventsRequest(
+            follower=self._settings.gateway_id, resume_after=after_seq, until_seq=until_seq
+        )
+        try:
             async for response in self.stub.StreamEvents(request):
                 self._hear(response.events, 0)
+        except grpc.aio.AioRpcError as error:
+            if reason_of(error) != types.REASON_SNAPSHOT_REQUIRED:
+                raise
+            log.error("events were missed for good", after_seq=self.last_seq, until_seq=until_seq)
+            for watcher in self._watchers:
+                watcher.missed()
+            self.last_seq = until_seq
 
     def _resend(self) -> None:
         """Puts every unanswered command in line again, in the old order."""
-        unanswered = list(self._pending.values())
+        unanswered = self._ahead + list(self._pending.values())
         self._pending.clear()
+        self._ahead.clear()
         for command, waiter, tag in unanswered:
             self._put(command, waiter, tag)
         resent_total.inc(len(unanswered))
@@ -250,6 +320,8 @@ class Link:
             else:
                 waiter.refused(tag, _not_taken(refusals.get(correlation, types.REASON_INTERNAL)))
         self._tell(told, durable_unix_ns)
+        if not self._pending:
+            self._idle.set()
 
     def _hear(self, encoded: Sequence[bytes], durable_unix_ns: int) -> None:
         self._tell([Event(data) for data in encoded], durable_unix_ns)
@@ -259,9 +331,16 @@ class Link:
             return
         for event in told:
             if not event.account:
-                self._instruments.learn(event.parsed())
+                self._learn(event.parsed())
         self.last_seq = told[-1].seq
         self._listener(told, self.epoch, durable_unix_ns)
+
+    def _learn(self, event: events.Event) -> None:
+        """Takes in what is about no order."""
+        self._instruments.learn(event)
+        if event.HasField("session_closed"):
+            for watcher in self._watchers:
+                watcher.session_closed(event.session_closed.session_id)
 
 
 def _unreachable() -> Refused:

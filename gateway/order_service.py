@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import count
 from typing import Any
 
 from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.orders.v1 import order_entry_pb2_grpc
-from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission
 from gateway.encoding import Envelope
@@ -19,12 +15,11 @@ from gateway.lookup import Lookup
 from gateway.rates.charge import charged
 from gateway.rates.limits import RateLimits
 from gateway.report_streams import ReportStreams
-from gateway.reports import Reader, Reports
-from gateway.session import Session, check_logon
+from gateway.reports import Reports
+from gateway.sessions import Sessions
 from gateway.unary import Unary
 from runtime.auth import current_principal
 from runtime.clock import unix_ns
-from runtime.errors import Refused
 from runtime.instruments import Instruments
 from runtime.lifetimes import Lifetimes
 from runtime.settings import Settings
@@ -43,23 +38,14 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         lifetimes: Lifetimes,
         limits: RateLimits,
     ) -> None:
-        self._settings = settings
         self._link = link
-        self._reports = reports
         self._admission = admission
-        self._instruments = instruments
         self._lifetimes = lifetimes
         self._limits = limits
         self._unary = Unary(link, instruments)
         self._lookup = Lookup(link, instruments)
         self._report_streams = ReportStreams(settings, link, reports, lifetimes, limits)
-        self._stream_numbers = count(1)
-        self._streams: set[Session] = set()
-
-    async def drain(self) -> None:
-        """Tells every stream in band that the gateway is about to end."""
-        for stream in self._streams:
-            stream.finish(types.REASON_DRAINING, "the gateway is about to stop; connect again")
+        self._sessions = Sessions(settings, link, reports, admission, instruments, lifetimes, limits)
 
     async def SubmitOrder(  # type: ignore[override]  # what is laid out already is bytes
         self, request: wire.SubmitOrderRequest, context: Any
@@ -153,27 +139,11 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         """Streams the reports of many accounts, or of all."""
         return self._report_streams.drop_copy(request, context)
 
-    async def OrderSession(  # type: ignore[override]  # messages that are laid out already are bytes
+    def OrderSession(  # type: ignore[override]  # messages that are laid out already are bytes
         self, request_iterator: AsyncIterator[wire.OrderSessionRequest], context: Any
     ) -> AsyncIterator[wire.OrderSessionResponse | bytes]:
         """Runs a session."""
-        first = await anext(request_iterator, None)
-        if first is None or first.WhichOneof("message") != "logon":
-            raise Refused(types.REASON_FIELD_MISSING, "a session begins with a logon", field="logon")
-        heartbeat_s = check_logon(first.logon)
-        self._link.check_up()
-        stream_id = self._stream_id("session")
-        envelope = self._admission.envelope(current_principal().subject, stream_id)
-        session = Session(stream_id, envelope, first.logon, self._link, self._reports, self._instruments)
-        self._check_resume(first.logon.resume_after if first.logon.HasField("resume_after") else None, session)
-        async with self._subscribed(session):
-            reading = asyncio.create_task(session.read(request_iterator, self._admission))
-            reading.add_done_callback(lambda task: _end_with(session, task))
-            try:
-                async for message in session.write(heartbeat_s):
-                    yield message
-            finally:
-                reading.cancel()
+        return self._sessions.serve(request_iterator, context)
 
     def _caller(self) -> Envelope:
         return self._admission.envelope(current_principal().subject)
@@ -186,32 +156,3 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         """
         self._lifetimes.check_open()
         self._link.check_known()
-
-    def _check_resume(self, resume_after: int | None, reader: Reader) -> None:
-        if resume_after is not None and resume_after > reader.start_seq:
-            text = f"resume_after {resume_after} has not happened; the last event is {reader.start_seq}"
-            raise Refused(types.REASON_FIELD_INVALID, text, field="resume_after")
-
-    def _stream_id(self, kind: str) -> str:
-        return f"{self._settings.gateway_id}-{kind}-{self._reports.epoch}-{next(self._stream_numbers)}"
-
-    @asynccontextmanager
-    async def _subscribed(self, stream: Session) -> AsyncIterator[None]:
-        self._reports.subscribe(stream)
-        self._streams.add(stream)
-        try:
-            yield
-        finally:
-            self._streams.discard(stream)
-            self._reports.unsubscribe(stream)
-
-
-def _end_with(session: Session, reading: asyncio.Task[None]) -> None:
-    """Ends a session whose reading side failed."""
-    if reading.cancelled():
-        return
-    error = reading.exception()
-    if isinstance(error, Refused):
-        session.finish(error.reason, error.text)
-    elif error is not None:
-        session.finish(types.REASON_INTERNAL, "the session's requests could not be read")

@@ -70,6 +70,8 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
             partial(add_HealthServiceServicer_to_server, state),
         ]
     finally:
+        # The calls have ended; their sessions' ends, and what callers did not wait for, may be on their way still.
+        await link.drained(settings.drain_timeout_s)
         renewing.cancel()
         watching.cancel()
         linking.cancel()

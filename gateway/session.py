@@ -1,37 +1,43 @@
 """An order session: frames of commands in, frames of sequenced reports out.
 
 One task reads and hands over, one loop writes; between them stand the reader's
-bounded queue and a window of unanswered commands. Every way in which a session
-ends is told in band, with the sequence to resume after.
+bounded queue and a window of unanswered commands. The session is a command of
+the venue before its first order and another after its last, so that its orders
+can end with it. Every way in which a session ends is told in band, with the
+sequence to resume after. `gateway.sessions` makes and runs it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from ordergate.orders.v1 import order_entry_pb2 as wire
-from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from gateway.admission import Admission
-from gateway.convert import report
-from gateway.encoding import Envelope, report_frame
+from gateway.encoding import report_frame
 from gateway.events import Event
+from gateway.history import read
 from gateway.link import Link
-from gateway.reports import Reader, Reports, Told
+from gateway.reports import Reader, Reports, Told, cut_total
+from gateway.session_answers import Answers
+from gateway.session_commands import Encoded, SessionCommands
+from gateway.session_terms import Terms
 from runtime.clock import timestamp, unix_ns
-from runtime.errors import Refused, reason_detail
+from runtime.errors import Refused
 from runtime.instruments import Instruments
 from runtime.logs import get_logger
 
 FRAME_COMMANDS_MAX = 1_024
 FRAME_REPORTS_MAX = 2_048
-WINDOW_COMMANDS_MAX = 16_384
-ACCOUNTS_MAX = 64
-SESSION_NAME_MAX = 36
-HEARTBEAT_S_MIN, HEARTBEAT_S_DEFAULT, HEARTBEAT_S_MAX = 1, 5, 60
 RETRY_DELAY_MS = 500
+BLOCKED_S_MIN = 0.25
+"""A message that went to the transport without delay says nothing about the reader, however old it was."""
+ANSWERED_FIRST = frozenset({types.REASON_UNSPECIFIED, types.REASON_DRAINING, types.REASON_TOKEN_EXPIRED})
+"""Ends that wait for the answers to what the client has sent."""
+SAID_AT_ONCE = frozenset({types.REASON_TOKEN_REVOKED, types.REASON_SLOW_CONSUMER})
+"""Ends that what waits to be sent does not hold up: its reader may not have it any more, or does not take it."""
 
 log = get_logger(__name__)
 
@@ -42,182 +48,271 @@ class Session(Reader):
     def __init__(
         self,
         stream_id: str,
-        envelope: Envelope,
-        logon: wire.Logon,
+        terms: Terms,
+        commands: SessionCommands,
         link: Link,
         reports: Reports,
         instruments: Instruments,
     ) -> None:
-        super().__init__(frozenset(logon.accounts), reports.last_seq)
+        super().__init__(terms.accounts, reports.last_seq)
         self.stream_id = stream_id
-        self._envelope = envelope
-        self._logon = logon
+        self.terms = terms
+        self.commands = commands
         self._link = link
         self._reports = reports
-        self._instruments = instruments
-        self._answers_only = logon.ack_level == wire.ACK_LEVEL_ACCEPTED_ONLY
-        self._only_account = logon.accounts[0] if len(logon.accounts) == 1 else ""
-        self._direct: dict[int, int] = {}
-        self._replies: list[wire.CommandReply] = []
-        self._unanswered = 0
-        self._room = asyncio.Event()
-        self._room.set()
-        self._sent_seq = logon.resume_after if logon.HasField("resume_after") else self.start_seq
+        self._answers = Answers(reports, instruments, self.news.set, alone=terms.answers_only)
+        self._answers_only = terms.answers_only
+        self._sent_seq = self.start_seq if terms.resume_after is None else terms.resume_after
+        self.replaying = self._sent_seq < self.start_seq
+        self._past: list[Told] = []
+        self._past_room = asyncio.Event()
+        self._past_room.set()
+        self._notices: dict[int, types.Draining] = {}
+        self._handed_s = 0.0
+        self._is_open = False
+        self.has_left = False
+        """Whether its end was handed to the link."""
+        self.break_off: Callable[[], None] | None = None
+        """Breaks the call off; given by whoever runs the session."""
         self.end: types.StreamEnd | None = None
 
-    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
-        """Hears from the link what became of the command with correlation id `tag`."""
-        self._has_answer()
-        if not repeated:
-            self._direct[told[0].seq] = tag
-            return
-        original = report(told[0].parsed(), self._instruments, self._reports.epoch, durable_unix_ns, tag)
-        original.poss_dup = True
-        self._reply(wire.CommandReply(correlation_id=tag, original=original))
+    # Its life in the venue
 
-    def refused(self, tag: int, refused: Refused) -> None:
-        """Hears from the link that the command with correlation id `tag` was not taken."""
-        self._has_answer()
-        self._reply(_refusal(tag, refused))
+    def open(self) -> None:
+        """Begins the session in the venue.
 
-    def _has_answer(self) -> None:
-        self._unanswered -= 1
-        if not self._room.is_set():
-            self._make_room()
+        Raises:
+            Refused: matching cannot be reached, or too many commands wait.
+        """
+        self._link.submit([self.commands.opening()], _Opening(self), [0])
+
+    def opened(self) -> None:
+        """Hears that the venue knows the session."""
+        self._is_open = True
+        self.news.set()
+
+    def reopen(self) -> None:
+        """Begins the session again ahead of its unanswered commands: the venue has ended it while the link was down.
+
+        What was sent in it and is sent again must not rest in the book without it; it ends with it.
+        """
+        self._link.submit_first(self.commands.opening(), _Nobody())
+
+    def leave(self) -> None:
+        """Ends the session in the venue, once, whether or not matching can be reached now."""
+        if not self.has_left:
+            self.has_left = True
+            self._link.submit_surely(self.commands.closing(), _Nobody())
+
+    # Its life as a stream
+
+    def finish(self, reason: types.Reason.ValueType, text: str) -> None:
+        """Ends the session in band; when is for the reason to decide."""
+        if self.end is None:
+            self.end = types.StreamEnd(reason=reason, text=text, retry_delay_ms=RETRY_DELAY_MS)
+            log.info("session ends", session=self.stream_id, name=self.terms.name, reason=reason, text=text)
+        if reason == types.REASON_SNAPSHOT_REQUIRED:
+            self.closed = True
+        if reason in SAID_AT_ONCE:
+            self._drop()
+        self.news.set()
+
+    def warn(self, notice: types.Draining) -> None:
+        """Tells the client that the end is near; a newer notice replaces one that was not sent."""
+        self._notices[notice.reason] = notice
+        self.news.set()
+
+    def stalled_s(self, now_s: float) -> float:
+        """Age in seconds of the oldest message that the client has not taken; 0 for none."""
+        if not self._handed_s or now_s - self._handed_s < BLOCKED_S_MIN:
+            return 0.0
+        return max(super().stalled_s(now_s), now_s - self._handed_s)
+
+    def abort(self) -> None:
+        """Breaks the call off: its reader takes nothing."""
+        self._drop()
+        if self.break_off is not None:
+            self.break_off()
 
     def hear(self, event: Event, epoch: int, durable_unix_ns: int) -> None:
         """Takes a live event, unless the session wants only the answers to its own commands."""
-        tag = self._direct.pop(event.seq, 0)
-        if tag or not self._answers_only:
-            self.offer((event, epoch, durable_unix_ns, tag))
+        direct = self._answers.direct
+        if self.closed:
+            return
+        tag = direct.pop(event.seq, None) if direct else None
+        if tag is not None or not self._answers_only:
+            self.offer((event, epoch, durable_unix_ns, tag or 0))
 
-    async def read(self, requests: AsyncIterator[wire.OrderSessionRequest], admission: Admission) -> None:
-        """Hands the client's commands over until it logs out or goes away."""
-        async for request in requests:
-            received_unix_ns = unix_ns()
-            kind = request.WhichOneof("message")
-            if kind == "frame":
-                await self._room.wait()
-                self._hand_over(request.frame, admission, received_unix_ns)
-            elif kind == "logout":
-                self.finish(types.REASON_UNSPECIFIED, "logged out")
-                return
-            else:
-                self.finish(types.REASON_FIELDS_CONFLICT, "a session has one logon, its first message")
-                return
-        self.finish(types.REASON_UNSPECIFIED, "the client has ended its side")
+    def overflow(self) -> None:
+        """Cuts the reader; one that is still at its history reads that further instead."""
+        if self.replaying:
+            # What was heard will be read again; which command it answered is not in the journal.
+            self._answers.direct.update((event.seq, tag) for event, _, _, tag in self.reports if tag)
+            self.closed = True
+            self.take()
+        else:
+            cut_total.inc()
+            self.finish(types.REASON_SLOW_CONSUMER, "the session did not take its reports fast enough")
 
-    def finish(self, reason: types.Reason.ValueType, text: str) -> None:
-        """Ends the session in band, after what already waits to be sent."""
-        if self.end is None:
-            self.end = types.StreamEnd(reason=reason, text=text, retry_delay_ms=RETRY_DELAY_MS)
-        self.news.set()
+    # In
 
-    async def write(self, heartbeat_s: float) -> AsyncIterator[wire.OrderSessionResponse | bytes]:
-        """Everything that the session has to say, until its end is said."""
-        yield self._accepted(heartbeat_s)
-        if self._logon.HasField("resume_after"):
-            history = self._reports.history(self._link.stub, self.stream_id, self, self._logon.resume_after)
-            async for past in history:
-                yield self._frame(past, [])
-        while True:
-            if self._is_idle():
-                self.news.clear()
-                try:
-                    async with asyncio.timeout(heartbeat_s):
-                        await self.news.wait()
-                except TimeoutError:
-                    yield self._heartbeat()
-                    continue
-            replies, self._replies = self._replies, []
-            taken = self.take()
-            for begin in range(0, max(len(taken), len(replies)), FRAME_REPORTS_MAX):
-                end = begin + FRAME_REPORTS_MAX
-                yield self._frame(taken[begin:end], replies[begin:end])
-            self._make_room()
-            if self.too_slow:
-                self.finish(types.REASON_SLOW_CONSUMER, "the session did not take its reports fast enough")
-            if self.end is not None and not self._is_idle() and not (self.reports or self._replies):
-                yield self._ended(self.end)
-                return
+    async def take_frame(self, frame: wire.CommandFrame, received_unix_ns: int) -> None:
+        """Hands the client's commands over, once there is room for them.
 
-    def _is_idle(self) -> bool:
-        """Whether there is nothing to say now; an orderly end waits for the answers to what the client has sent."""
-        if self.reports or self._replies or self.too_slow:
-            return False
-        orderly = self.end is not None and self.end.reason == types.REASON_UNSPECIFIED
-        return self.end is None or (orderly and self._unanswered > 0 and self._link.up.is_set())
-
-    def _hand_over(self, frame: wire.CommandFrame, admission: Admission, received_unix_ns: int) -> None:
+        Raises:
+            Refused: the frame is too long.
+        """
         if len(frame.commands) > FRAME_COMMANDS_MAX:
             text = f"a frame has at most {FRAME_COMMANDS_MAX} commands, this one has {len(frame.commands)}"
             raise Refused(types.REASON_MESSAGE_TOO_LARGE, text, field="commands")
-        encoded: list[bytes] = []
-        tags: list[int] = []
+        await self._answers.room.wait()
+        if self.end is not None:
+            return
+        encoded = Encoded([], [], [])
+        encode = self.commands.encode
         for command in frame.commands:
             try:
-                encoded.append(self._encode(command, admission, received_unix_ns))
-                tags.append(command.correlation_id)
+                encode(command, received_unix_ns, encoded)
             except Refused as refused:
-                self._reply(_refusal(command.correlation_id, refused))
-        if not encoded:
+                self._answers.refuse(command.correlation_id, refused)
+        if encoded.commands:
+            self._hand_over(*self._charged(encoded))
+
+    def _charged(self, encoded: Encoded) -> tuple[list[bytes], list[int]]:
+        """The commands that are within the limits, and their tags; the others are refused."""
+        over = self.commands.charge(encoded)
+        if not over:
+            return encoded.commands, encoded.tags
+        for place, refused in over.items():
+            self._answers.refuse(encoded.tags[place], refused)
+        within = [place for place in range(len(encoded.tags)) if place not in over]
+        return [encoded.commands[place] for place in within], [encoded.tags[place] for place in within]
+
+    def _hand_over(self, commands: Sequence[bytes], tags: Sequence[int]) -> None:
+        if not commands:
             return
         try:
-            self._link.submit(encoded, self, tags)
+            self._link.submit(commands, self._answers, tags)
         except Refused as refused:
             for tag in tags:
-                self._reply(_refusal(tag, refused))
+                self._answers.refuse(tag, refused)
             return
-        self._unanswered += len(encoded)
-        self._make_room()
+        self._answers.expect(len(commands))
 
-    def _encode(self, command: wire.SessionCommand, admission: Admission, received_unix_ns: int) -> bytes:
-        if not command.correlation_id:
-            raise Refused(types.REASON_FIELD_MISSING, "correlation_id is missing", field="correlation_id")
-        kind = command.WhichOneof("command")
-        if kind == "submit":
-            order = command.submit
-            self._bind(order)
-            return admission.new_order(order, self._envelope, received_unix_ns)
-        if kind == "cancel":
-            self._bind(command.cancel)
-            return admission.cancel_order(command.cancel, self._envelope, received_unix_ns)
-        if kind == "replace":
-            self._bind(command.replace)
-            return admission.replace_order(command.replace, self._envelope, received_unix_ns)
-        if kind is None:
-            raise Refused(types.REASON_FIELD_MISSING, "the command is empty", field="command")
-        raise Refused(types.REASON_NOT_SUPPORTED, f"{kind} is not served", field=kind)
+    # Out
 
-    def _bind(self, request: orders.OrderTerms | wire.CancelOrderRequest | wire.ReplaceOrderRequest) -> None:
-        """Holds a command's account against those of the session."""
-        if not request.account:
-            request.account = self._only_account
-        if request.account not in self.accounts:
-            text = f"the session is not bound to account {request.account[:40]!r}"
-            raise Refused(types.REASON_ACCOUNT_NOT_ALLOWED, text, field="account")
+    async def write(self, accepted: wire.LogonAccepted) -> AsyncIterator[wire.OrderSessionResponse | bytes]:
+        """Everything that the session has to say, until its end is said.
 
-    def _reply(self, reply: wire.CommandReply) -> None:
-        self._replies.append(reply)
-        self._make_room()
+        Args:
+            accepted: what holds; said once the venue knows the session.
+        """
+        while not (self._is_open or self.end is not None):
+            self.news.clear()
+            await self.news.wait()
+        if self._is_open:
+            accepted.resume_after = self._sent_seq
+            yield self._message(self._sent_seq, logon=accepted)
+        replay = asyncio.create_task(self._replay(), name=f"history of {self.stream_id}")
+        try:
+            while True:
+                for notice in self._taken_notices():
+                    yield self._message(self._sent_seq, draining=notice)
+                self._near_the_end()
+                part, replies = self._next_part(), self._answers.take(FRAME_REPORTS_MAX)
+                if part or replies:
+                    yield self._frame(part, replies)
+                elif self.closed and self.end is not None:
+                    # First: who reads the end may trust that the session's orders end too.
+                    self.leave()
+                    self.end.resume_after = self._sent_seq
+                    yield self._message(self._sent_seq, end=self.end)
+                    return
+                elif not await self._has_news():
+                    yield self._message(self._sent_seq, heartbeat=self._heartbeat())
+        finally:
+            replay.cancel()
+
+    def handing(self) -> None:
+        """Notes that a message is on its way to the client."""
+        self._handed_s = time.monotonic()
+
+    def handed(self) -> None:
+        """Notes that the message was taken."""
+        self._handed_s = 0.0
+
+    def _near_the_end(self) -> None:
+        """Hears no more once only what waits to be sent stands before the end."""
+        if self.end is None or (self.closed and not self.replaying):
+            return
+        if self.end.reason in ANSWERED_FIRST and self._answers.unanswered and self._link.up.is_set():
+            return
+        if self.replaying:
+            # Live reports must not follow a history that breaks off; the client resumes before them.
+            self.replaying = False
+            self._past = []
+            self.take()
+        self.closed = True
+
+    async def _has_news(self) -> bool:
+        """Waits for something to say; False when it is time for a heartbeat."""
+        self.sent()
+        if self.news.is_set():
+            self.news.clear()
+            return True
+        try:
+            async with asyncio.timeout(self.terms.heartbeat_s):
+                await self.news.wait()
+        except TimeoutError:
+            return False
+        self.news.clear()
+        return True
+
+    def _next_part(self) -> list[Told]:
+        """The reports of the next frame; none while there are none."""
+        if not self.replaying:
+            return self.take_part()
+        part, self._past = self._past[:FRAME_REPORTS_MAX], self._past[FRAME_REPORTS_MAX:]
+        if part:
+            self.given()
+        if not self._past:
+            self._past_room.set()
+        return part
+
+    async def _replay(self) -> None:
+        """Reads history up to the live reports, again and again if those did not fit into the queue meanwhile."""
+        after_seq = self._sent_seq
+        direct = self._answers.direct
+        try:
+            while after_seq < self.start_seq:
+                async for past in read(self._link.stub, self.stream_id, self.accounts, after_seq, self.start_seq):
+                    if past.events:
+                        await self._past_room.wait()
+                        self._past_room.clear()
+                        self._past = [(event, past.epoch, 0, direct.pop(event.seq, 0)) for event in past.events]
+                        self.news.set()
+                after_seq = self.start_seq
+                if self.closed and self.end is None:
+                    self.start_seq, self.closed = self._reports.last_seq, False
+            await self._past_room.wait()
+        except Refused as refused:
+            self.finish(refused.reason, refused.text)
+            return
+        self.replaying = False
         self.news.set()
 
-    def _make_room(self) -> None:
-        """Lets the client's next frame in only while few commands wait for an answer, or answers for the client."""
-        if self._unanswered + len(self._replies) < WINDOW_COMMANDS_MAX:
-            self._room.set()
-        else:
-            self._room.clear()
+    def _drop(self) -> None:
+        """Forgets what waits to be sent; the client resumes before it."""
+        self.closed = True
+        self.replaying = False
+        self._past = []
+        self._answers.drop()
+        self.take()
 
-    def _accepted(self, heartbeat_s: float) -> wire.OrderSessionResponse:
-        accepted = wire.LogonAccepted(
-            accounts=sorted(self.accounts),
-            resume_after=self._sent_seq,
-            heartbeat_interval_s=round(heartbeat_s),
-            max_frame_commands=FRAME_COMMANDS_MAX,
-            time=timestamp(unix_ns()),
-        )
-        return self._message(self._sent_seq, logon=accepted)
+    def _taken_notices(self) -> list[types.Draining]:
+        notices = list(self._notices.values())
+        self._notices.clear()
+        return notices
 
     def _frame(self, part: list[Told], replies: list[wire.CommandReply]) -> bytes:
         """A frame's message, laid out: its reports are never message objects."""
@@ -226,19 +321,15 @@ class Session(Reader):
         head = self._message(part[-1][0].seq if part else self._sent_seq)
         return report_frame(head, [encode(told, sent_unix_ns) for told in part], replies)
 
-    def _heartbeat(self) -> wire.OrderSessionResponse:
-        beat = types.Heartbeat(last_seq=self._sent_seq, time=timestamp(unix_ns()))
-        return self._message(self._sent_seq, heartbeat=beat)
-
-    def _ended(self, end: types.StreamEnd) -> wire.OrderSessionResponse:
-        end.resume_after = self._sent_seq
-        return self._message(self._sent_seq, end=end)
+    def _heartbeat(self) -> types.Heartbeat:
+        return types.Heartbeat(last_seq=self._sent_seq, time=timestamp(unix_ns()))
 
     def _message(
         self,
         seq: int,
         logon: wire.LogonAccepted | None = None,
         heartbeat: types.Heartbeat | None = None,
+        draining: types.Draining | None = None,
         end: types.StreamEnd | None = None,
     ) -> wire.OrderSessionResponse:
         prev_seq, self._sent_seq = self._sent_seq, seq
@@ -249,33 +340,39 @@ class Session(Reader):
             prev_seq=prev_seq,
             logon=logon,
             heartbeat=heartbeat,
+            draining=draining,
             end=end,
         )
 
 
-def check_logon(logon: wire.Logon) -> int:
-    """The heartbeat interval in seconds that a logon asks for.
+class _Opening:
+    """Waits for the answer to the command that begins a session."""
 
-    Raises:
-        Refused: it names no account or too many, or asks for what is not served.
-    """
-    if not logon.accounts or len(logon.accounts) > ACCOUNTS_MAX:
-        reason = types.REASON_FIELD_INVALID if logon.accounts else types.REASON_FIELD_MISSING
-        raise Refused(reason, f"a session has 1 to {ACCOUNTS_MAX} accounts", field="logon.accounts")
-    if logon.cancel_on_disconnect or logon.dead_man_timer_ms:
-        field = "logon.cancel_on_disconnect" if logon.cancel_on_disconnect else "logon.dead_man_timer_ms"
-        raise Refused(types.REASON_NOT_SUPPORTED, f"{field} is not served", field=field)
-    if logon.ack_level not in wire.AckLevel.values():
-        raise Refused(types.REASON_ENUM_UNKNOWN, f"ack_level {logon.ack_level} is not known", field="logon.ack_level")
-    if len(logon.session_name) > SESSION_NAME_MAX:
-        text = f"a session's name has at most {SESSION_NAME_MAX} characters"
-        raise Refused(types.REASON_FIELD_INVALID, text, field="logon.session_name")
-    heartbeat_s = logon.heartbeat_interval_s or HEARTBEAT_S_DEFAULT
-    if not HEARTBEAT_S_MIN <= heartbeat_s <= HEARTBEAT_S_MAX:
-        text = f"heartbeats come every {HEARTBEAT_S_MIN} to {HEARTBEAT_S_MAX} seconds"
-        raise Refused(types.REASON_FIELD_INVALID, text, field="logon.heartbeat_interval_s")
-    return heartbeat_s
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
+        """It has begun; or it had: the command was sent again after the link broke."""
+        del tag, durable_unix_ns, repeated
+        refused = told[0].parsed().command_refused
+        if refused.reason in (types.REASON_UNSPECIFIED, types.REASON_ALREADY_EXISTS):
+            self._session.opened()
+        else:
+            self._session.finish(refused.reason, "the venue has not taken the session")
+
+    def refused(self, tag: int, refused: Refused) -> None:
+        """It was not taken."""
+        del tag
+        self._session.finish(refused.reason, refused.text)
 
 
-def _refusal(correlation_id: int, refused: Refused) -> wire.CommandReply:
-    return wire.CommandReply(correlation_id=correlation_id, refused=reason_detail(refused))
+class _Nobody:
+    """Waits for nothing: what is sent is sent again until it is answered, whatever the answer is."""
+
+    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
+        """The session has ended; or the venue had ended it before."""
+
+    def refused(self, tag: int, refused: Refused) -> None:
+        """It was not taken: matching writes down the end of a session even where it has no room for orders."""
+        del tag
+        log.error("a session's end was not taken", reason=refused.reason, text=refused.text)

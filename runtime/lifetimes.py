@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Protocol
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol
 
+from grpc_status import rpc_status
 from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge
 
 from runtime.auth import Principal
-from runtime.errors import Refused
+from runtime.errors import Refused, status_of
 from runtime.logs import get_logger
 from runtime.reasons import reason_name
 from runtime.settings import Settings
@@ -207,6 +208,34 @@ class Lifetimes:
             _finish(life, types.REASON_DRAINING, f"a stream lives at most {self._age_max_s:g} seconds; connect again")
         elif left_s <= NOTICE_S:
             _warn_once(life, types.REASON_DRAINING, "the stream has lived as long as it may", left_s)
+
+
+def break_off(context: Any, task: asyncio.Task[Any] | None, refused: Refused) -> None:
+    """Ends a call whose writer stands still because its client takes nothing.
+
+    The handler is cancelled, which frees what it holds. Alone that would leave the
+    client without an end: should it ever read again, it finds the status behind
+    what the transport had taken.
+
+    Args:
+        context: that of the call.
+        task: the call's own, as `asyncio.current_task()` gave it to the handler.
+        refused: what the client will find.
+    """
+    aborting = asyncio.get_running_loop().create_task(_abort(context, refused))
+    _aborting.add(aborting)
+    aborting.add_done_callback(_aborting.discard)
+    if task is not None:
+        task.cancel()
+
+
+_aborting: set[asyncio.Task[None]] = set()
+
+
+async def _abort(context: Any, refused: Refused) -> None:
+    # The call may have ended meanwhile, in one of many ways; then there is nothing left to do.
+    with suppress(Exception, asyncio.CancelledError):
+        await context.abort_with_status(rpc_status.to_status(status_of(refused)))
 
 
 def _finish(life: Life, reason: types.Reason.ValueType, text: str) -> None:
