@@ -15,6 +15,7 @@ from runtime.channels import client_channel
 from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused
 from runtime.settings import Settings
+from runtime.tls import channel_credentials
 
 PROBE_TIMEOUT_S = 1.0
 UP, DEGRADED, DOWN = wire.COMPONENT_STATUS_UP, wire.COMPONENT_STATUS_DEGRADED, wire.COMPONENT_STATUS_DOWN
@@ -26,9 +27,10 @@ class HealthService(wire_grpc.HealthServiceServicer):
     def __init__(self, settings: Settings, link: Link) -> None:
         self._link = link
         self._version = version("ordergate")
+        credentials = channel_credentials(settings)
         self._others = {
-            "marketdata": client_channel(settings.marketdata_address),
-            "compliance": client_channel(settings.compliance_address),
+            "marketdata": client_channel(settings.marketdata_address, credentials),
+            "compliance": client_channel(settings.compliance_address, credentials),
         }
 
     async def close(self) -> None:

@@ -1,15 +1,16 @@
-"""Channels: how a process reaches a server.
+"""Channels: how a process reaches a server, in plain text or with TLS.
 
 Keepalive and message sizes agree with what a server accepts: both are in `runtime.limits`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
 
-from runtime.limits import KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, UNLIMITED, keepalive
+from runtime.limits import KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, UNLIMITED, Options, keepalive
 from runtime.settings import Settings
+from runtime.tls import channel_credentials
 from runtime.tokens import service_metadata
 
 RECONNECT_MIN_MS = 100
@@ -26,19 +27,35 @@ OPTIONS = (("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), *_CONNECTION)
 _SERVICE_OPTIONS = (("grpc.max_receive_message_length", UNLIMITED), *_CONNECTION)
 
 
-def client_channel(address: str) -> grpc.aio.Channel:
-    """A plain channel to `address`, as `host:port`."""
-    return grpc.aio.insecure_channel(address, options=OPTIONS)
+def client_channel(address: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
+    """A channel to `address`, as `host:port`; with TLS when `credentials` are given."""
+    return _opened(address, credentials, OPTIONS)
 
 
 def service_channel(address: str, settings: Settings, name: str) -> grpc.aio.Channel:
     """A channel to another server whose unary and server-streaming calls carry the token of the server `name`.
 
     A bidirectional stream is given `service_metadata` by its caller: an
-    interceptor would stand in the way of every one of its messages.
+    interceptor would stand in the way of every one of its messages. Certificates
+    are those that the files hold now; a channel that was opened later has later ones.
+
+    Raises:
+        OSError: a certificate cannot be read.
+        ValueError: a certificate is none, or does not fit its key.
     """
     interceptors: list[grpc.aio.ClientInterceptor] = [_UnaryUnary(settings, name), _UnaryStream(settings, name)]
-    return grpc.aio.insecure_channel(address, options=_SERVICE_OPTIONS, interceptors=interceptors)
+    return _opened(address, channel_credentials(settings), _SERVICE_OPTIONS, interceptors)
+
+
+def _opened(
+    address: str,
+    credentials: grpc.ChannelCredentials | None,
+    options: Options,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+) -> grpc.aio.Channel:
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
+    return grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
 
 
 class _WithToken:

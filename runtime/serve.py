@@ -27,6 +27,7 @@ from runtime.calls import Guard
 from runtime.limits import CALLS_MAX, allow_open_files, server_options
 from runtime.logs import configure, get_logger
 from runtime.settings import Server, Settings
+from runtime.tls import server_credentials
 
 EXIT_FAILED = 1
 PART_FAILED_EXIT = 70
@@ -112,13 +113,14 @@ async def running(name: Server, parts: Parts, settings: Settings) -> AsyncIterat
     """Runs a server in the current loop until the block ends, then drains it.
 
     Raises:
-        OSError: a port is taken, or a file that the server needs cannot be used.
+        OSError: a port is taken, or a file that the server needs cannot be read.
+        ValueError: keys, revocations or certificates make no sense.
     """
     verifier = Verifier.of(settings)
     health = Health()
     guard = Guard(verifier, settings.default_deadline_s)
     server = grpc.aio.server(interceptors=[guard], options=server_options(), maximum_concurrent_rpcs=CALLS_MAX)
-    port = _bind(server, f"{settings.host}:{settings.port(name)}")
+    port = _bind(server, f"{settings.host}:{settings.port(name)}", server_credentials(settings, name))
     with metrics.exposed(settings.host, settings.metrics_port(name)) as metrics_port:
         async with _kept_up_to_date(verifier), parts(settings, health) as registrations:
             await _register(server, registrations, health)
@@ -225,9 +227,12 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GC_YOUNG_OBJECTS, 50, 100)
 
 
-def _bind(server: grpc.aio.Server, address: str) -> int:
+def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
     try:
-        port = server.add_insecure_port(address)
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: is the port taken? ({error})") from error
     if not port:

@@ -72,8 +72,8 @@ class Settings(BaseSettings):
     auth_jwks_url: str | None = None
     """Where the identity provider publishes its public keys; they come on top of those of the file."""
     auth_jwks_refresh_s: float = Field(60.0, gt=0)
-    """Time between two looks at the file and the URL. An unknown key id is looked up at once, but not more often than
-    every second."""
+    """Time between two looks at the URL; a changed file is seen at once. An unknown key id is looked up at once, but
+    not more often than every second."""
     auth_revocations_file: Path = Path(".ordergate/keys/revocations.json")
     """Tokens, subjects and roles that are not valid any more; read again when it changes. Need not exist."""
     auth_service_key_file: Path = Path(".ordergate/keys/service.pem")
@@ -94,13 +94,16 @@ class Settings(BaseSettings):
     """Time between two reference prices of a symbol."""
 
     tls_cert_file: Path | None = None
-    """Certificate chain that a server shows, PEM; with `tls_key_file` every port speaks TLS."""
+    """Certificate chain that a server shows, PEM; with `tls_key_file` and `tls_ca_file` every gRPC port, and Envoy's,
+    speaks TLS. Read again when it changes."""
     tls_key_file: Path | None = None
     """Its private key, PEM."""
     tls_ca_file: Path | None = None
-    """Certificates of those who sign the servers' certificates, PEM: what a server trusts when it calls another."""
+    """Certificates of those who sign the servers' certificates, PEM: what a server trusts when it calls another, and
+    when another calls it. By itself, what a client trusts."""
     tls_client_ca_file: Path | None = None
-    """Certificates of those who sign clients' certificates, PEM. With it a client must show one: mutual TLS."""
+    """Certificates of those who sign clients' certificates, PEM. With it a client must show one: mutual TLS. Servers
+    show theirs to each other with it or without."""
 
     rate_orders_per_s: float = Field(100_000.0, gt=0)
     """New orders, replaces and quotes of an account in a second; each session may send as many."""

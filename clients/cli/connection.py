@@ -13,6 +13,7 @@ from clients.sdk.calls import Patience
 from clients.sdk.client import Client
 from clients.sdk.tokens import DevKeyTokens, TokenProvider, static_token
 from runtime.settings import Settings
+from runtime.tls import channel_credentials
 
 ACCOUNT_DEFAULT = "DEMO"
 
@@ -66,6 +67,7 @@ class Connection:
             marketdata=self.marketdata,
             compliance=self.compliance,
             token=tokens or self.tokens(*roles, accounts=accounts),
+            credentials=channel_credentials(self.settings),
             patience=patience,
         )
 

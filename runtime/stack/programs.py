@@ -14,6 +14,7 @@ from runtime.settings import Server, Settings
 from runtime.stack import envoy
 from runtime.stack.home import environment
 from runtime.stack.processes import Program
+from runtime.tls import channel_credentials
 
 ORDERGATE = (sys.executable, "-m", "clients.cli.main")
 PROBE_TIMEOUT_S = 1.0
@@ -41,7 +42,7 @@ def server(settings: Settings, name: Server, process: str | None = None) -> Prog
         command=[*ORDERGATE, "serve", name],
         log=log_file(settings, process or name),
         environment=environment(settings),
-        ready=partial(serving, settings.address(name)),
+        ready=partial(serving, settings.address(name), settings),
         stop_timeout_s=settings.drain_timeout_s + STOP_MARGIN_S,
     )
 
@@ -68,9 +69,14 @@ def proxy(settings: Settings, gateways: Sequence[Settings] = ()) -> Program:
     )
 
 
-async def serving(address: str) -> bool:
-    """Whether the gRPC server at `address` says that it serves."""
-    async with grpc.aio.insecure_channel(address, options=PROBE_OPTIONS) as channel:
+async def serving(address: str, settings: Settings | None = None) -> bool:
+    """Whether the gRPC server at `address` says that it serves; with TLS when `settings` say so."""
+    credentials = None if settings is None else channel_credentials(settings)
+    if credentials is None:
+        probe = grpc.aio.insecure_channel(address, options=PROBE_OPTIONS)
+    else:
+        probe = grpc.aio.secure_channel(address, credentials, options=PROBE_OPTIONS)
+    async with probe as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         try:
             response = await health.Check(health_pb2.HealthCheckRequest(), timeout=PROBE_TIMEOUT_S)
