@@ -27,12 +27,19 @@ from tests.integration.gateway.venue import (
 
 async def test_the_first_message_says_what_holds(venue: Venue) -> None:
     """LogonAccepted names the accounts, where the reports begin, the heartbeat and the size of a frame."""
-    async with session(venue, heartbeat_interval_s=7, session_name="mine") as client:
+    async with session(venue, heartbeat_interval_s=7, session_name="mine", cancel_on_disconnect=None) as client:
         message = await client.next()
         accepted = message.logon
         assert list(accepted.accounts) == ["DEMO"]
         assert (accepted.heartbeat_interval_s, accepted.max_frame_commands) == (7, FRAME_COMMANDS_MAX)
-        assert not accepted.cancel_on_disconnect
+        assert accepted.cancel_on_disconnect
+        assert (accepted.dead_man_timer_ms, accepted.ack_level) == (0, entry.ACK_LEVEL_ALL)
+        assert accepted.session_id == message.stream_id
+        assert {budget.scope for budget in accepted.budgets} == {
+            entry.RATE_SCOPE_SESSION_ORDERS,
+            entry.RATE_SCOPE_SESSION_CANCELS,
+        }
+        assert 0 < accepted.token_expires_at.seconds - accepted.time.seconds <= 600
         assert accepted.resume_after == message.seq == message.prev_seq
         assert message.stream_id.startswith(venue.settings.gateway_id)
         assert message.epoch >= 1
@@ -82,15 +89,15 @@ async def test_a_refusal_is_a_reply(venue: Venue) -> None:
             (cancel(5), types.REASON_FIELD_MISSING, "orig_cl_ord_id"),
             (replace(6, orig_cl_ord_id="a", cl_ord_id="b"), types.REASON_NOTHING_TO_REPLACE, "qty"),
             (entry.SessionCommand(correlation_id=7), types.REASON_FIELD_MISSING, "command"),
-            (entry.SessionCommand(correlation_id=8, quote=orders.QuoteTerms()), types.REASON_NOT_SUPPORTED, "quote"),
+            (entry.SessionCommand(correlation_id=8, quote=orders.QuoteTerms()), types.REASON_ROLE_NOT_ALLOWED, "quote"),
             (
-                entry.SessionCommand(correlation_id=9, mass_cancel=entry.MassCancelOrdersRequest()),
-                types.REASON_NOT_SUPPORTED,
-                "mass_cancel",
+                entry.SessionCommand(correlation_id=9, mass_cancel=entry.MassCancelOrdersRequest(symbol="NONE")),
+                types.REASON_SYMBOL_UNKNOWN,
+                "symbol",
             ),
             (
                 entry.SessionCommand(correlation_id=10, renew_timer=entry.RenewTimer()),
-                types.REASON_NOT_SUPPORTED,
+                types.REASON_FIELDS_CONFLICT,
                 "renew_timer",
             ),
             (submit(0), types.REASON_FIELD_MISSING, "correlation_id"),
@@ -271,14 +278,13 @@ async def test_a_session_has_one_logon(venue: Venue, second: dict[str, Any]) -> 
     [
         (["DEMO"], {"accounts": ["MM"]}, "ACCOUNT_NOT_ALLOWED"),
         (["DEMO", "MM"], {"accounts": ["DEMO", "MM", "FLOW-BID"]}, "ACCOUNT_NOT_ALLOWED"),
-        (["DEMO", "MM"], {}, "FIELD_MISSING"),
         ([], {}, "FIELD_MISSING"),
         (["DEMO"], {"accounts": ["DEMO"] * 65}, "FIELD_INVALID"),
         (["DEMO"], {"heartbeat_interval_s": 61}, "FIELD_INVALID"),
         (["DEMO"], {"ack_level": 99}, "ENUM_UNKNOWN"),
         (["DEMO"], {"session_name": "n" * 37}, "FIELD_INVALID"),
-        (["DEMO"], {"cancel_on_disconnect": True}, "NOT_SUPPORTED"),
-        (["DEMO"], {"dead_man_timer_ms": 1}, "NOT_SUPPORTED"),
+        (["DEMO"], {"dead_man_timer_ms": 999}, "FIELD_INVALID"),
+        (["DEMO"], {"dead_man_timer_ms": 3_600_001}, "FIELD_INVALID"),
         (["DEMO"], {"resume_after": 2**63}, "FIELD_INVALID"),
     ],
     ids=str,
@@ -330,7 +336,7 @@ async def test_a_flood_of_bad_commands_does_not_pile_up(venue: Venue) -> None:
 
 
 async def test_a_client_that_leaves_is_forgotten(venue: Venue) -> None:
-    """When a client goes away without a word its session ends; its orders stay as they are."""
+    """When a client goes away without a word its session ends; without cancel-on-disconnect its orders stay."""
     before = readers_gauge._value.get()
     async with session(venue) as client:
         await client.commands(submit(1, cl_ord_id=(key := new_key())))

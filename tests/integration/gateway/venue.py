@@ -89,7 +89,13 @@ class Venue:
         settings = isolated(folder)
         tokens.make_keys(folder / "keys")
         self.settings: Settings = settings.model_copy(
-            update={**ports, "journal_segment_bytes": 1 << 20, "drain_timeout_s": 1.0, **overrides}
+            update={
+                **ports,
+                "journal_segment_bytes": 1 << 20,
+                "drain_timeout_s": 1.0,
+                "drain_notice_s": 0.0,
+                **overrides,
+            }
         )
         self._matching = AsyncExitStack()
         self._gateway = AsyncExitStack()
@@ -270,9 +276,12 @@ class SessionClient:
 
 @asynccontextmanager
 async def session(venue: Venue, metadata: Metadata | None = None, **logon: Any) -> AsyncIterator[SessionClient]:
-    """A session that has logged on."""
+    """A session that has logged on; unless told otherwise its orders stay when it ends, and the next test hears nothing.
+
+    Give `cancel_on_disconnect=None` to leave that to the gateway.
+    """
     async with opened(venue, metadata) as client:
-        await client.send(logon=entry.Logon(**logon))
+        await client.send(logon=entry.Logon(**({"cancel_on_disconnect": False} | logon)))
         yield client
 
 
