@@ -1,0 +1,60 @@
+"""What the tests in a browser share: the bundled client, a server of its pages, one browser, and new tabs in it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import pytest_asyncio
+
+from clients.web import toolchain
+from tests.integration.web.browser import Browser, Page, browser
+
+BLANK = b'<!doctype html><title>client</title><link rel="icon" href="data:,"><script src="ordergate.js"></script>'
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address at which the files of `folder` are served as long as the block lasts, without a closing slash."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[str]:
+    """Where the example page (`/example/index.html`) and a page with nothing but the client (`/`) are served."""
+    folder = toolchain.bundle()
+    (folder / "index.html").write_bytes(BLANK)
+    with served(folder) as address:
+        yield address
+
+
+@pytest_asyncio.fixture(scope="session")
+async def web_browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """The browser that the tests share."""
+    async with browser(await asyncio.to_thread(tmp_path_factory.mktemp, "browser")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def page(web_browser: Browser) -> AsyncIterator[Page]:
+    """A tab of the test's own."""
+    async with web_browser.page() as tab:
+        yield tab
