@@ -44,6 +44,8 @@ def keepalive(interval_ms: int, timeout_ms: int) -> Options:
     return (
         ("grpc.keepalive_time_ms", interval_ms),
         ("grpc.keepalive_timeout_ms", timeout_ms),
+        # What counts once the question is written; without it gRPC waits a minute for the answer.
+        ("grpc.http2.ping_timeout_ms", timeout_ms),
         ("grpc.keepalive_permit_without_calls", 1),
         # Or a side that only listens would stop asking after two questions.
         ("grpc.http2.max_pings_without_data", 0),
