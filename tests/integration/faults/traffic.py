@@ -1,0 +1,304 @@
+"""Clients that trade, ask, listen, and write down what they see.
+
+Every request goes through the SDK, as a user's would: its retries, failovers
+and resumed streams are part of what is recorded. A client is told by `stopping`
+to end; then it waits for the answers that are still due.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from google.protobuf.message import Message
+from ordergate.orders.v1 import order_entry_pb2 as entry
+from ordergate.orders.v1 import orders_pb2 as orders
+from ordergate.types.v1 import types_pb2 as types
+
+from clients.sdk import Client, OrdergateError, Session
+from clients.sdk.errors import NotFound, Unavailable
+from tests.integration.faults.history import Heard, History, Lookup, Request
+
+SYMBOLS = ("AAPL", "MSFT")
+BASKET = 4
+PAUSE_S = 0.01
+PRICES = range(9_990, 10_011)
+"""In cents, on both sides: about half of the orders trade."""
+
+
+class Trader:
+    """One client of one account: orders, replaces, cancels, mass cancels, quotes, repeats and lookups.
+
+    Args:
+        history: where it writes.
+        client: how it calls.
+        account: whose orders.
+        name: the beginning of its keys.
+        seed: of its choices.
+    """
+
+    def __init__(self, history: History, client: Client, account: str, name: str, seed: int) -> None:
+        self._history = history
+        self._client = client
+        self._account = account
+        self._name = name
+        self._random = random.Random(seed)
+        self._keys = 0
+        self._placed: list[orders.OrderTerms] = []
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Does one thing after the other."""
+        choices = (
+            [self._submit] * 8
+            + [self._repeat] * 4
+            + [self._look_up] * 6
+            + [self._cancel] * 3
+            + [self._replace] * 3
+            + [self._basket, self._mass_cancel, self._quote]
+        )
+        while not stopping.is_set():
+            await self._random.choice(choices)()
+            await asyncio.sleep(PAUSE_S * self._random.random())
+
+    def _key(self) -> str:
+        self._keys += 1
+        return f"{self._name}-{self._keys}"
+
+    def _terms(self) -> orders.OrderTerms:
+        price = self._random.choice(PRICES)
+        terms = orders.OrderTerms(
+            account=self._account,
+            cl_ord_id=self._key(),
+            symbol=self._random.choice(SYMBOLS),
+            side=self._random.choice((types.SIDE_BUY, types.SIDE_SELL)),
+            ord_type=types.ORD_TYPE_LIMIT,
+            time_in_force=self._random.choice((types.TIME_IN_FORCE_GTC, types.TIME_IN_FORCE_IOC)),
+            qty=str(self._random.randint(1, 100)),
+            price=f"{price // 100}.{price % 100:02d}",
+        )
+        if self._random.random() < 0.05:
+            terms.qty = "100000000"  # the account does not have so much money, or so many shares
+        if self._random.random() < 0.05:
+            terms.price += "1"  # off the tick: refused at the gateway
+        return terms
+
+    async def _submit(self) -> None:
+        terms = self._terms()
+        self._placed.append(terms)
+        await self._place(terms)
+
+    async def _repeat(self) -> None:
+        if self._placed:
+            await self._place(self._random.choice(self._placed))
+
+    async def _place(self, terms: orders.OrderTerms) -> None:
+        request = self._history.ask(types.REQUEST_KIND_SUBMIT, self._account, terms.cl_ord_id, terms)
+        await self._answer(request, self._client.submit(terms))
+
+    async def _cancel(self) -> None:
+        if self._placed:
+            key, wanted = self._key(), self._random.choice(self._placed)
+            request = self._history.ask(types.REQUEST_KIND_CANCEL, self._account, key)
+            await self._answer(
+                request, self._client.cancel(self._account, orig_cl_ord_id=wanted.cl_ord_id, cl_ord_id=key)
+            )
+
+    async def _replace(self) -> None:
+        if self._placed:
+            key, wanted = self._key(), self._random.choice(self._placed)
+            request = self._history.ask(types.REQUEST_KIND_REPLACE, self._account, key)
+            qty = str(self._random.randint(1, 100))
+            call = self._client.replace(self._account, orig_cl_ord_id=wanted.cl_ord_id, cl_ord_id=key, qty=qty)
+            await self._answer(request, call)
+
+    async def _mass_cancel(self) -> None:
+        key = self._key()
+        request = self._history.ask(types.REQUEST_KIND_MASS_CANCEL, self._account, key)
+        symbol = self._random.choice(SYMBOLS)
+        await self._answer(request, self._client.mass_cancel(self._account, symbol=symbol, cl_ord_id=key))
+
+    async def _quote(self) -> None:
+        key = self._key()
+        request = self._history.ask(types.REQUEST_KIND_QUOTE, self._account, key)
+        call = self._client.quote(
+            self._account,
+            self._random.choice(SYMBOLS),
+            bid_px="99.85",
+            bid_qty="10",
+            ask_px="100.15",
+            ask_qty="10",
+            quote_id=key,
+        )
+        await self._answer(request, call)
+
+    async def _basket(self) -> None:
+        basket = [self._terms() for _ in range(BASKET)]
+        self._placed += basket
+        asked = [
+            self._history.ask(types.REQUEST_KIND_SUBMIT, self._account, terms.cl_ord_id, terms) for terms in basket
+        ]
+        try:
+            results = await self._client.submit_many(basket)
+        except Unavailable:
+            return
+        for request, result in zip(asked, results, strict=True):
+            if isinstance(result.error, Unavailable):
+                continue
+            note_answer(self._history, request, result.report if result.error is None else None)
+            if result.error is not None:
+                _note_refusal(request, result.error, result.report)
+
+    async def _look_up(self) -> None:
+        if not self._placed:
+            return
+        key, asked_at = self._random.choice(self._placed).cl_ord_id, self._history.now()
+        await look_up(self._history, self._client, self._account, key, asked_at)
+
+    async def _answer(self, request: Request, call: Awaitable[Message]) -> None:
+        try:
+            note_answer(self._history, request, await call)
+        except Unavailable:
+            return  # it is not known whether it happened
+        except OrdergateError as error:
+            note_answer(self._history, request, None)
+            _note_refusal(request, error, None)
+
+
+async def look_up(history: History, client: Client, account: str, key: str, asked_at: int) -> None:
+    """Asks for an order and notes the answer."""
+    found: orders.Order | None
+    try:
+        found = await client.get_order(account, cl_ord_id=key)
+    except NotFound:
+        found = None
+    except Unavailable:
+        return
+    history.lookups.append(Lookup(account, key, asked_at, history.now(), found))
+
+
+def note_answer(history: History, request: Request, answer: Message | None) -> None:
+    """Notes that a request has its answer."""
+    request.answered_at = history.now()
+    request.answer = answer
+
+
+def _note_refusal(request: Request, error: OrdergateError, report: orders.ExecutionReport | None) -> None:
+    request.refused = error.reason
+    if report is not None:
+        request.refused_seq = report.seq
+        request.refused_exec = types.ExecType.Name(report.exec_type).removeprefix("EXEC_TYPE_")
+    else:
+        request.refused_seq = int(error.metadata.get("seq", 0))
+        request.refused_exec = error.metadata.get("exec_type", "")
+
+
+class SessionTrader:
+    """One client with an order session: frames of orders and cancels, every answer held against its number."""
+
+    def __init__(self, history: History, session: Session, account: str, name: str, seed: int) -> None:
+        self._history = history
+        self._session = session
+        self._account = account
+        self._name = name
+        self._random = random.Random(seed)
+        self._asked: dict[int, Request] = {}
+        self._heard = Heard(name, frozenset({account}), session.last_seq)
+        history.readers.append(self._heard)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Sends frames until it is told to stop, then waits for the answers."""
+        reading = asyncio.create_task(self._read())
+        number = 0
+        placed: list[str] = []
+        while not stopping.is_set():
+            commands = []
+            for _ in range(self._random.randint(1, 8)):
+                number += 1
+                commands.append(self._command(f"{self._name}-{number}", placed))
+            await self._send(commands)
+            await asyncio.sleep(2 * PAUSE_S)
+        await self._session.drained()
+        await self._session.quiet()
+        await self._session.close()
+        await reading
+
+    def _command(self, key: str, placed: list[str]) -> entry.SessionCommand:
+        if placed and self._random.random() < 0.3:
+            orig = placed.pop(self._random.randrange(len(placed)))
+            cancel = entry.CancelOrderRequest(account=self._account, orig_cl_ord_id=orig, cl_ord_id=key)
+            return entry.SessionCommand(cancel=cancel)
+        placed.append(key)
+        price = self._random.choice(PRICES)
+        terms = orders.OrderTerms(
+            account=self._account,
+            cl_ord_id=key,
+            symbol=self._random.choice(SYMBOLS),
+            side=self._random.choice((types.SIDE_BUY, types.SIDE_SELL)),
+            ord_type=types.ORD_TYPE_LIMIT,
+            time_in_force=types.TIME_IN_FORCE_GTC,
+            qty=str(self._random.randint(1, 100)),
+            price=f"{price // 100}.{price % 100:02d}",
+        )
+        return entry.SessionCommand(submit=terms)
+
+    async def _send(self, commands: list[entry.SessionCommand]) -> None:
+        for command in commands:
+            if command.HasField("submit"):
+                terms = command.submit
+                asked = self._history.ask(types.REQUEST_KIND_SUBMIT, self._account, terms.cl_ord_id, terms)
+            else:
+                asked = self._history.ask(types.REQUEST_KIND_CANCEL, self._account, command.cancel.cl_ord_id)
+            self._asked[len(self._asked) + 1] = asked
+        await self._session.send(commands)
+
+    async def _read(self) -> None:
+        async for frame in self._session.frames():
+            at = self._history.now()
+            for report in frame.reports:
+                self._heard.reports.append((at, report))
+                if report.correlation_id:
+                    self._take(report.correlation_id, report)
+            for reply in frame.replies:
+                if reply.WhichOneof("reply") == "original":
+                    self._take(reply.correlation_id, reply.original)
+                elif reply.WhichOneof("reply") == "refused":
+                    request = self._asked[reply.correlation_id]
+                    request.answered_at = at
+                    request.refused = types.Reason.Name(reply.refused.code).removeprefix("REASON_")
+
+    def _take(self, correlation_id: int, report: orders.ExecutionReport) -> None:
+        request = self._asked[correlation_id]
+        note_answer(self._history, request, report)
+        request.correlated = report.cl_ord_id == request.key
+        if report.exec_type in (types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED):
+            request.answer = None
+            request.refused = types.Reason.Name(report.reason.code).removeprefix("REASON_")
+            request.refused_seq = report.seq
+            request.refused_exec = types.ExecType.Name(report.exec_type).removeprefix("EXEC_TYPE_")
+
+
+class Listener:
+    """One reader of a report stream or of a drop copy, over everything that breaks."""
+
+    def __init__(self, history: History, client: Client, accounts: tuple[str, ...], name: str) -> None:
+        self._history = history
+        self._client = client
+        self._accounts = accounts
+        self.heard = Heard(name, frozenset(accounts), 0)
+        history.readers.append(self.heard)
+
+    async def run(self, is_last: Callable[[orders.ExecutionReport], bool]) -> None:
+        """Reads from the beginning until it has heard the last report there is."""
+        one = self._accounts[0]
+        is_one = len(self._accounts) == 1
+        stream = (
+            self._client.reports(one, resume_after=0)
+            if is_one
+            else self._client.drop_copy(*self._accounts, resume_after=0)
+        )
+        async with aclosing(stream) as reports:
+            async for report in reports:
+                self.heard.reports.append((self._history.now(), report))
+                if is_last(report):
+                    break
+        self.heard.complete = True

@@ -1,0 +1,96 @@
+"""What really happened, as the journal of a matching server that does not run any more tells it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ordergate.matching.v1 import events_pb2 as wire
+from ordergate.orders.v1 import orders_pb2 as orders
+from ordergate.types.v1 import types_pb2 as types
+
+from gateway.convert import report
+from matching.journal.segments import checked, segments_of
+from runtime.instruments import Instruments
+
+ORDER_REQUESTS = (types.REQUEST_KIND_SUBMIT, types.REQUEST_KIND_REPLACE, types.REQUEST_KIND_CANCEL)
+
+
+@dataclass(slots=True)
+class Truth:
+    """Every event, and the ways to find it.
+
+    Attributes:
+        events: by sequence; dense from 1.
+        epochs: of the matching server that wrote each.
+        by_account: sequences of each account's order events.
+        by_order: sequences of each order's events.
+        by_key: sequences of the events that carry a key, by account and key.
+    """
+
+    events: dict[int, wire.Event] = field(default_factory=dict)
+    epochs: dict[int, int] = field(default_factory=dict)
+    by_account: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    by_order: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    by_key: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    instruments: Instruments = field(default_factory=Instruments)
+
+    @property
+    def last_seq(self) -> int:
+        """Sequence of the last event."""
+        return len(self.events)
+
+    def add(self, event: wire.Event, epoch: int) -> None:
+        """Takes the next event."""
+        assert event.seq == self.last_seq + 1, "I3: seq has no gap"
+        self.events[event.seq] = event
+        self.epochs[event.seq] = epoch
+        if event.WhichOneof("body") != "order":
+            self.instruments.learn(event)
+            return
+        order = event.order
+        self.by_account[order.account].append(event.seq)
+        self.by_key[order.account, order.cl_ord_id].append(event.seq)
+        if order.order_id:
+            self.by_order[order.order_id].append(event.seq)
+
+    def report(self, seq: int) -> orders.ExecutionReport:
+        """The report that clients must have got of an order event."""
+        return report(self.events[seq], self.instruments, self.epochs[seq], 0)
+
+    def commands_of(self, account: str, key: str, request: types.RequestKind.ValueType) -> list[int]:
+        """Sequences of the commands that a key was carried out by as a request of a kind; conflicts are none."""
+        return sorted(
+            {
+                self.events[seq].command_seq
+                for seq in self.by_key.get((account, key), ())
+                if self.events[seq].order.request == request
+                and self.events[seq].order.reason != types.REASON_CL_ORD_ID_CONFLICT
+            }
+        )
+
+
+def truth_of(events: Iterable[tuple[wire.Event, int]]) -> Truth:
+    """The truth of events in sequence, each with its epoch."""
+    made = Truth()
+    for event, epoch in events:
+        made.add(event, epoch)
+    return made
+
+
+def read_truth(journal_dir: Path) -> Truth:
+    """Reads a whole journal with the reader of `ordergate replay`.
+
+    Raises:
+        DamagedJournalError: something that was acknowledged cannot be read.
+    """
+    return truth_of(_events(journal_dir))
+
+
+def _events(journal_dir: Path) -> Iterable[tuple[wire.Event, int]]:
+    for segment in checked(segments_of(journal_dir)):
+        for frame in segment.frames:
+            batch: Sequence[wire.JournalEntry] = wire.JournalBatch.FromString(frame.payload).entries
+            for entry in batch:
+                for data in entry.events:
+                    yield wire.Event.FromString(data), frame.epoch
