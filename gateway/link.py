@@ -99,6 +99,10 @@ class Watcher(Protocol):
         """Hears that events have passed that cannot be had any more, before what is unanswered is sent again."""
         ...
 
+    def displaced(self) -> None:
+        """Hears that another process has logged on in this gateway's name: the venue has ended the sessions here."""
+        ...
+
 
 Listener = Callable[[Sequence[Event], int, int], None]
 """Hears events in order, the epoch, and when they were durable in unix ns (0 for events of the past)."""
@@ -221,6 +225,7 @@ class Link:
                     await self._linked()
                 except (grpc.aio.AioRpcError, TimeoutError, EOFError) as error:
                     log.warning("link broke", why=_why(error))
+                    self._look_at(error)
                 if self.up.is_set():
                     retry_s = RETRY_MIN_S
                 self._down()
@@ -229,6 +234,12 @@ class Link:
         finally:
             self._down()
             await self._channel.close()
+
+    def _look_at(self, error: Exception) -> None:
+        if isinstance(error, grpc.aio.AioRpcError) and reason_of(error) == types.REASON_ALREADY_EXISTS:
+            log.error("another process has this gateway's name", gateway=self._settings.gateway_id)
+            for watcher in self._watchers:
+                watcher.displaced()
 
     def _down(self) -> None:
         self.up.clear()

@@ -70,6 +70,7 @@ class Session(Reader):
         self._notices: dict[int, types.Draining] = {}
         self._handed_s = 0.0
         self._is_open = False
+        self._is_reopened = False
         self.has_left = False
         """Whether its end was handed to the link."""
         self.break_off: Callable[[], None] | None = None
@@ -96,7 +97,9 @@ class Session(Reader):
 
         What was sent in it and is sent again must not rest in the book without it; it ends with it.
         """
-        self._link.submit_first(self.commands.opening(), _Nobody())
+        if not self._is_reopened:
+            self._is_reopened = True
+            self._link.submit_first(self.commands.opening(), _Nobody())
 
     def leave(self) -> None:
         """Ends the session in the venue, once, whether or not matching can be reached now."""

@@ -29,6 +29,7 @@ from runtime.errors import Refused
 from runtime.instruments import Instruments
 from runtime.lifetimes import Life, Lifetimes, break_off
 from runtime.logs import get_logger
+from runtime.session_ids import session_id
 from runtime.settings import Settings
 from runtime.verifier import Verifier
 
@@ -90,10 +91,15 @@ class Sessions:
 
     def missed(self) -> None:
         """Ends every session: nobody knows what was missed, the end of sessions perhaps."""
-        for session in list(self._live.values()):
-            if not session.has_left:
-                session.reopen()
+        for session in self._live.values():
+            session.reopen()
             session.finish(types.REASON_SNAPSHOT_REQUIRED, "events have passed that are not kept any more")
+
+    def displaced(self) -> None:
+        """Ends every session here, as the venue has done."""
+        for session in self._live.values():
+            session.reopen()
+            session.finish(types.REASON_MATCHING_UNAVAILABLE, "another process has taken this gateway's place")
 
     def began(self, session: Session) -> Life:
         """Lets a session live: it hears reports, and is looked after.
@@ -133,7 +139,7 @@ class Sessions:
 
     def _begun(self, terms: Terms) -> Session:
         principal = current_principal()
-        stream_id = f"{self._gateway_id}-session-{self._link.incarnation:x}-{next(self._numbers)}"
+        stream_id = session_id(self._gateway_id, self._link.incarnation, next(self._numbers))
         envelope = self._admission.envelope(principal.subject, stream_id)
         commands = SessionCommands(envelope, terms, principal.roles, self._admission, self._limits)
         return Session(stream_id, terms, commands, self._link, self._reports, self._instruments)

@@ -16,6 +16,7 @@ from ordergate.matching.v1.matching_pb2_grpc import add_MatchingServiceServicer_
 
 from matching.calendar import close_days, keep_time
 from matching.feed import Feed
+from matching.gateways import Gateways
 from matching.genesis import genesis_commands
 from matching.journal.interface import Journal
 from matching.recovery import Rebuilt
@@ -60,12 +61,15 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
             asyncio.create_task(_stay_writer(journal), name="writer"),
         ]
         beside[-1].add_done_callback(end_if_failed)
-        service = MatchingService(sequencer, feed, journal.epoch)
+        gateways = Gateways(sequencer, settings.gateway_grace_s)
+        await gateways.expect()
+        service = MatchingService(sequencer, feed, gateways, journal.epoch)
         health.on_drain(service.close)
         health.set(True)
         try:
             yield [partial(add_MatchingServiceServicer_to_server, service)]
         finally:
+            await gateways.close()
             for task in beside:
                 task.cancel()
             sequencer.stop()

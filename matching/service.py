@@ -23,6 +23,7 @@ from matching.core.events import Event, VenueEvent
 from matching.core.ledger import MONEY_MICRO_MAX, Account
 from matching.core.refusals import Refusal
 from matching.feed import Feed, LinkTooSlowError, Run
+from matching.gateways import GatewayLink, Gateways, displaced_by_newer
 from matching.journal.errors import NotKeptError
 from matching.sequencer import Sequencer
 from runtime.clock import unix_ns
@@ -41,9 +42,10 @@ log = get_logger(__name__)
 class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
     """The sequencer's doors."""
 
-    def __init__(self, sequencer: Sequencer, feed: Feed, epoch: int) -> None:
+    def __init__(self, sequencer: Sequencer, feed: Feed, gateways: Gateways, epoch: int) -> None:
         self._sequencer = sequencer
         self._feed = feed
+        self._gateways = gateways
         self._epoch = epoch
         self._link_ids = count(1)
         self._closing = asyncio.Event()
@@ -51,6 +53,7 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
     async def close(self) -> None:
         """Ends all streams, so that a drain need not wait for them."""
         self._closing.set()
+        await self._gateways.close()
 
     async def Link(
         self, request_iterator: AsyncIterator[wire.LinkRequest], context: Any
@@ -59,29 +62,50 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "logon":
             raise Refused(types.REASON_FIELD_MISSING, "a link begins with a logon", field="logon")
+        gateway = await self._gateways.enter(first.logon.gateway_id, first.logon.incarnation)
         link_id = next(self._link_ids)
-        number = self._feed.last_number
-        log.info("link up", gateway=first.logon.gateway_id, link=link_id)
-        yield wire.LinkResponse(epoch=self._epoch, accepted=wire.LinkAccepted(last_seq=self._feed.last_seq))
-        reading = asyncio.create_task(self._read(link_id, request_iterator))
+        log.info("link up", gateway=gateway.gateway_id, link=link_id)
+        reading = gateway.reading = asyncio.create_task(self._read(link_id, request_iterator))
+
+        def down(_: Any) -> None:
+            reading.cancel()
+            self._gateways.leave(gateway)
+
+        # The generators around a call may be closed late when a gateway breaks off; this is called at once.
+        context.add_done_callback(down)
         try:
-            answered = 0
-            while not self._closing.is_set() and not (reading.done() and answered >= reading.result()):
-                await self._feed.wait(number, HEARTBEAT_S)
-                batches = self._feed.batches_after(number)
-                if not batches:
-                    heartbeat = wire.LinkHeartbeat(last_seq=self._feed.last_seq)
-                    yield wire.LinkResponse(epoch=self._epoch, heartbeat=heartbeat)
-                for batch in batches:
-                    number = batch.number
-                    answered += batch.answered(link_id)
-                    if batch.events or link_id in batch.results:
-                        yield wire.LinkResponse(epoch=self._epoch, batch=_link_batch(batch, link_id))
+            async for response in self._batches(link_id, gateway):
+                yield response
         except LinkTooSlowError:
             raise Refused(types.REASON_SLOW_CONSUMER, "the link did not keep up with its results") from None
         finally:
-            reading.cancel()
-            log.info("link down", gateway=first.logon.gateway_id, link=link_id)
+            down(context)
+            log.info("link down", gateway=gateway.gateway_id, link=link_id)
+
+    async def _batches(self, link_id: int, gateway: GatewayLink) -> AsyncIterator[wire.LinkResponse]:
+        """What a link is told, until the server ends, or the gateway has ended its side and has every answer.
+
+        Raises:
+            LinkTooSlowError: it did not take its results while they were kept.
+            Refused: a newer link has taken its place.
+        """
+        number, answered = self._feed.last_number, 0
+        yield wire.LinkResponse(epoch=self._epoch, accepted=wire.LinkAccepted(last_seq=self._feed.last_seq))
+        while not self._closing.is_set():
+            if gateway.is_displaced:
+                raise displaced_by_newer()
+            if gateway.reading is not None and gateway.reading.done() and answered >= gateway.reading.result():
+                return
+            await self._feed.wait(number, HEARTBEAT_S)
+            batches = self._feed.batches_after(number)
+            if not batches:
+                heartbeat = wire.LinkHeartbeat(last_seq=self._feed.last_seq)
+                yield wire.LinkResponse(epoch=self._epoch, heartbeat=heartbeat)
+            for batch in batches:
+                number = batch.number
+                answered += batch.answered(link_id)
+                if batch.events or link_id in batch.results:
+                    yield wire.LinkResponse(epoch=self._epoch, batch=_link_batch(batch, link_id))
 
     async def StreamEvents(
         self, request: wire.StreamEventsRequest, context: Any
@@ -231,9 +255,7 @@ def _account(
     if account is None:
         return wire.GetAccountResponse(as_of_seq=engine.seq), []
     if with_open_orders and account.open_count > OPEN_ORDERS_MAX:
-        text = (
-            f"the account has {account.open_count} open orders, more than {OPEN_ORDERS_MAX}; list them in pages"
-        )
+        text = f"the account has {account.open_count} open orders, more than {OPEN_ORDERS_MAX}; list them in pages"
         raise Refused(types.REASON_MESSAGE_TOO_LARGE, text, metadata={"open_orders": str(account.open_count)})
     ledger = wire.GetAccountResponse(
         found=True,

@@ -130,7 +130,7 @@ async def test_results_are_durable_and_in_order(settings: Settings, stub: Stub) 
 
 async def test_every_link_hears_all_events_and_its_own_results(settings: Settings, stub: Stub) -> None:
     """Two gateways see the same events in the same order; each is answered for its own commands only."""
-    async with linked(settings, stub) as one, linked(settings, stub) as two:
+    async with linked(settings, stub) as one, linked(settings, stub, "gateway-two") as two:
         await asyncio.gather(
             *(one.carry_out(order("DEMO", BUY, 1, 100, f"one-{n}")) for n in range(20)),
             *(two.carry_out(order("DEMO", BUY, 1, 100, f"two-{n}")) for n in range(20)),
@@ -165,7 +165,7 @@ async def test_a_repetition_is_answered_with_the_original(settings: Settings, st
 async def test_a_link_that_sends_no_more_still_gets_its_results(settings: Settings, stub: Stub) -> None:
     """After the gateway's half of the stream is closed, what it had sent is answered, and then the stream ends."""
     call = stub.Link(metadata=tokens.service_metadata(settings, NAME))
-    await call.write(wire.LinkRequest(logon=wire.LinkLogon(gateway_id=NAME)))
+    await call.write(wire.LinkRequest(logon=wire.LinkLogon(gateway_id=NAME, incarnation=1)))
     frame = wire.LinkFrame(first_correlation=1, commands=[order("DEMO", BUY, 1, 100, f"A{n}") for n in range(500)])
     await call.write(wire.LinkRequest(frame=frame))
     await call.done_writing()

@@ -17,6 +17,7 @@ from ordergate.types.v1 import types_pb2 as types
 from matching import server as matching_server
 from runtime import tokens
 from runtime.channels import service_channel
+from runtime.clock import unix_ns
 from runtime.serve import running
 from runtime.settings import Settings
 
@@ -158,10 +159,10 @@ async def connected(settings: Settings, port: int) -> AsyncIterator[Stub]:
 
 
 @asynccontextmanager
-async def linked(settings: Settings, stub: Stub) -> AsyncIterator[Link]:
-    """A link that has been accepted; its messages are taken in until the block ends."""
+async def linked(settings: Settings, stub: Stub, name: str = NAME) -> AsyncIterator[Link]:
+    """A link of a run of its own that has been accepted; its messages are taken in until the block ends."""
     call = stub.Link(metadata=tokens.service_metadata(settings, NAME))
-    await call.write(wire.LinkRequest(logon=wire.LinkLogon(gateway_id=NAME)))
+    await call.write(wire.LinkRequest(logon=wire.LinkLogon(gateway_id=name, incarnation=unix_ns())))
     accepted = await call.read()
     assert isinstance(accepted, wire.LinkResponse)
     assert accepted.HasField("accepted")

@@ -29,6 +29,7 @@ from compliance.verify import Finding, InclusionProof, LogVerifier, verify_entry
 from matching import server as matching_server
 from runtime import tokens
 from runtime.channels import client_channel
+from runtime.clock import unix_ns
 from runtime.serve import Running, running
 from runtime.settings import Settings
 
@@ -81,7 +82,9 @@ class Venue:
         given: list[bytes] = []
         async with client_channel(self.settings.matching_address) as channel:
             call = matching_pb2_grpc.MatchingServiceStub(channel).Link(metadata=metadata)
-            await call.write(matching.LinkRequest(logon=matching.LinkLogon(gateway_id="gateway-test")))
+            await call.write(
+                matching.LinkRequest(logon=matching.LinkLogon(gateway_id="gateway-test", incarnation=unix_ns()))
+            )
             frame = matching.LinkFrame(first_correlation=1, commands=[one.SerializeToString() for one in orders])
             await call.write(matching.LinkRequest(frame=frame))
             async for response in call:

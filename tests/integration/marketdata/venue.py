@@ -20,6 +20,7 @@ from marketdata import server as marketdata_server
 from matching import server as matching_server
 from runtime import tokens
 from runtime.channels import client_channel
+from runtime.clock import unix_ns
 from runtime.serve import Running, running
 from runtime.settings import Settings
 from runtime.stack.home import isolated
@@ -87,7 +88,9 @@ class Venue:
         metadata = tokens.service_metadata(self.settings, "gateway-test")
         async with client_channel(self.settings.matching_address) as channel:
             call = matching_pb2_grpc.MatchingServiceStub(channel).Link(metadata=metadata)
-            await call.write(matching.LinkRequest(logon=matching.LinkLogon(gateway_id="gateway-test")))
+            await call.write(
+                matching.LinkRequest(logon=matching.LinkLogon(gateway_id="gateway-test", incarnation=unix_ns()))
+            )
             frame = matching.LinkFrame(first_correlation=1, commands=[one.SerializeToString() for one in orders])
             await call.write(matching.LinkRequest(frame=frame))
             done: list[int] = []
