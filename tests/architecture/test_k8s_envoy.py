@@ -10,6 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from runtime import limits
 from runtime.serve import LIVENESS
 from runtime.settings import Settings
 from runtime.stack.envoy import DESCRIPTOR_SET, PUBLIC_SERVERS, SOURCE, transcoders
@@ -175,3 +176,22 @@ def test_k8s_envoy_notices_a_drain_before_the_gateway_refuses() -> None:
     (check,) = clusters()["gateway_serving"]["health_checks"]
     assert check["unhealthy_threshold"] == 1
     assert 2 * float(check["interval"].removesuffix("s")) < Settings().drain_notice_s
+
+
+def test_k8s_envoy_finds_dead_peers_and_is_not_cut() -> None:
+    """On either side a dead peer is found within 25 s, and no server is asked more often than it allows."""
+    public = next(part for part in config()["static_resources"]["listeners"] if part["name"] == "public")
+    manager = public["filter_chains"][0]["filters"][0]["typed_config"]
+    towards_clients = manager["http2_protocol_options"]["connection_keepalive"]
+    (options,) = clusters()["gateway_serving"]["typed_extension_protocol_options"].values()
+    towards_servers = options["explicit_http_config"]["http2_protocol_options"]["connection_keepalive"]
+    for asks in (towards_clients, towards_servers):
+        assert sum(float(asks[name].removesuffix("s")) for name in ("interval", "timeout")) <= 25
+    assert float(towards_servers["interval"].removesuffix("s")) * 1_000 > limits.PING_INTERVAL_MIN_MS
+
+
+def test_k8s_envoy_limits_metadata_as_the_servers_do() -> None:
+    """What Envoy lets in no server refuses for its size."""
+    public = next(part for part in config()["static_resources"]["listeners"] if part["name"] == "public")
+    manager = public["filter_chains"][0]["filters"][0]["typed_config"]
+    assert manager["max_request_headers_kb"] * 1_024 == limits.METADATA_BYTES_MAX
