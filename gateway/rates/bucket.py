@@ -15,6 +15,8 @@ PARTS: Final = 10**12
 RATE_STEPS_PER_S: Final = 1_000
 NEVER_NS: Final = -1
 """What `take` says when no wait would help."""
+RENEWING_NS: Final = -2
+"""What `take` says when a lease is used up and the bucket that it comes from may have more: it is asked at once."""
 
 
 def parts_per_ns(rate_per_s: float) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ordergate.orders.v1 import order_entry_pb2 as wire
 
-from gateway.rates.limits import RateExceeded
+from gateway.rates.limits import RateExceeded, taken
 
 MS_PER_S = 1_000
 
@@ -47,7 +47,7 @@ class charged:  # noqa: N801  # reads as a participle where it is used
             RateExceeded: there are not so many.
         """
         try:
-            budget = self._take(self._account, self._count)
+            budget = await taken(self._take, self._account, self._count)
         except RateExceeded as error:
             await self._context.send_initial_metadata(fields(error.budget))
             raise

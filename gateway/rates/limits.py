@@ -11,101 +11,23 @@ Services and sessions call this for every request, so it does no I/O; with
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.types.v1 import types_pb2 as types
-from prometheus_client import Counter
 
-from gateway.rates.bucket import NEVER_NS, Bucket
+from gateway.rates.bucket import NEVER_NS, RENEWING_NS
+from gateway.rates.budgets import Budget, Budgets
+from gateway.rates.shared import SharedBudgets
 from runtime.errors import Refused
 from runtime.settings import Settings
 
-BUCKETS_MAX: Final = 65_536
-"""Budgets of one scope that are kept. A full one is forgotten first: a new one is like it."""
-NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
-
-Scope: TypeAlias = wire.RateScope.ValueType
-
-refused_total = Counter("ordergate_gateway_rate_refused_total", "Requests refused because of a rate limit.", ["scope"])
-
-
-class Budget(Protocol):
-    """A bucket of this gateway's own, or a lease out of one that gateways share."""
-
-    burst: int
-
-    @property
-    def shared(self) -> bool:
-        """Whether other gateways draw from it too."""
-        ...
-
-    def take(self, now_ns: int, count: int = 1) -> int:
-        """Takes tokens: 0, or after how many ns they can be taken, or NEVER_NS."""
-        ...
-
-    def give_back(self, count: int) -> None:
-        """Puts tokens back."""
-        ...
-
-    def remaining(self, now_ns: int) -> int:
-        """Whole tokens that are left."""
-        ...
-
-    def reset_ns(self, now_ns: int) -> int:
-        """After how many ns it is full again."""
-        ...
-
-    def is_full(self, now_ns: int) -> bool:
-        """Whether it is like a new one."""
-        ...
-
-
-class Budgets:
-    """All budgets of one scope, by account or session."""
-
-    def __init__(self, scope: Scope, burst: int, rate_per_s: float, buckets_max: int = BUCKETS_MAX) -> None:
-        self.scope = scope
-        self.burst = burst
-        self.rate_per_s = rate_per_s
-        self.by_name: dict[str, Budget] = {}
-        self._buckets_max = buckets_max
-        name = wire.RateScope.Name(scope).removeprefix("RATE_SCOPE_").lower()
-        self.refused = refused_total.labels(name)
-        self.name = name.replace("_", " ")
-
-    def of(self, name: str, now_ns: int) -> Budget:
-        """The budget of an account or session."""
-        return self.by_name.get(name) or self._made(name, now_ns)
-
-    def told(self, budget: Budget, now_ns: int) -> wire.RateBudget:
-        """The budget as clients see it."""
-        return wire.RateBudget(
-            scope=self.scope,
-            limit=self.burst,
-            remaining=budget.remaining(now_ns),
-            reset_ms=-(-budget.reset_ns(now_ns) // NS_PER_MS),
-            refill_per_s=self.rate_per_s,
-            shared=budget.shared,
-        )
-
-    def _made(self, name: str, now_ns: int) -> Budget:
-        if len(self.by_name) >= self._buckets_max:
-            self._make_room(now_ns)
-        self.by_name[name] = made = self.new(now_ns)
-        return made
-
-    def new(self, now_ns: int) -> Budget:
-        """A budget for someone who has none yet."""
-        return Bucket(self.burst, self.rate_per_s, now_ns)
-
-    def _make_room(self, now_ns: int) -> None:
-        for name in [name for name, budget in self.by_name.items() if budget.is_full(now_ns)]:
-            del self.by_name[name]
-        if len(self.by_name) >= self._buckets_max:
-            del self.by_name[next(iter(self.by_name))]
+RENEWING_S: Final = 0.01
+"""When to try again where only a lease is used up."""
+RENEWALS_MAX: Final = 4
+"""How often one request waits for a lease."""
 
 
 class RateLimits:
@@ -121,6 +43,10 @@ class RateLimits:
         self._queries = Budgets(wire.RATE_SCOPE_ACCOUNT_QUERIES, *queries)
         self._session_orders = Budgets(wire.RATE_SCOPE_SESSION_ORDERS, *orders)
         self._session_cancels = Budgets(wire.RATE_SCOPE_SESSION_CANCELS, *cancels)
+        self._shared: SharedBudgets | None = None
+        if settings.redis_url is not None:
+            accounts = (self._orders, self._cancels, self._queries)
+            self._shared = SharedBudgets(settings.redis_url, accounts, clock_ns)
 
     def take_orders(self, account: str, count: int = 1, session_id: str = "") -> wire.RateBudget:
         """Takes what new orders, replaces and quotes cost: one for each order, replace and quoted instrument.
@@ -173,39 +99,71 @@ class RateLimits:
 
     async def run(self) -> None:
         """Renews the leases out of shared budgets until it is cancelled; returns at once where there are none."""
+        if self._shared is not None:
+            await self._shared.run()
 
     def _take(self, account: str, count: int, accounts: Budgets, session_id: str, sessions: Budgets) -> wire.RateBudget:
         now_ns = self._clock_ns()
         budget = accounts.of(account, now_ns)
         wait_ns = budget.take(now_ns, count)
+        if budget.shared:
+            assert self._shared is not None, "only shared budgets are leased"
+            self._shared.used(budget, now_ns)
         if wait_ns:
-            raise _exceeded(accounts, budget, count, wait_ns, now_ns)
+            raise self._exceeded(accounts, budget, count, wait_ns, now_ns)
         if not session_id:
             return accounts.told(budget, now_ns)
         own = sessions.of(session_id, now_ns)
         wait_ns = own.take(now_ns, count)
         if wait_ns:
             budget.give_back(count)
-            raise _exceeded(sessions, own, count, wait_ns, now_ns)
+            raise self._exceeded(sessions, own, count, wait_ns, now_ns)
         tightest = own.remaining(now_ns) < budget.remaining(now_ns)
         return sessions.told(own, now_ns) if tightest else accounts.told(budget, now_ns)
 
+    def _exceeded(self, kind: Budgets, budget: Budget, count: int, wait_ns: int, now_ns: int) -> RateExceeded:
+        told, name = kind.told(budget, now_ns), kind.label.replace("_", " ")
+        text = f"too many requests: the budget of {name} has {told.remaining} of {told.limit} left"
+        if wait_ns == RENEWING_NS:
+            assert self._shared is not None, "only shared budgets are leased"
+            return RateExceeded(kind, text, told, RENEWING_S, self._shared.renewed)
+        kind.refused.inc()
+        if wait_ns == NEVER_NS:
+            text = f"{count} requests at once never fit: the budget of {name} holds {told.limit}"
+            wait_ns = budget.reset_ns(now_ns)
+        return RateExceeded(kind, text, told, wait_ns / NS_PER_S)
+
 
 class RateExceeded(Refused):
-    """A request that does not fit into its budget, and the budget as it is."""
+    """A request that does not fit into its budget now."""
 
-    def __init__(self, text: str, budget: wire.RateBudget, scope: str, retry_after_s: float) -> None:
-        metadata = {"scope": scope, "limit": str(budget.limit), "remaining": str(budget.remaining)}
+    def __init__(
+        self,
+        kind: Budgets,
+        text: str,
+        budget: wire.RateBudget,
+        retry_after_s: float,
+        renewed: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        metadata = {"scope": kind.label.upper(), "limit": str(budget.limit), "remaining": str(budget.remaining)}
         super().__init__(types.REASON_RATE_EXCEEDED, text, metadata=metadata, retry_after_s=retry_after_s)
         self.budget = budget
+        """The budget as it is."""
+        self.renewed = renewed
+        """Where only a lease is used up: waits until it has been renewed. Who waits can try again then."""
 
 
-def _exceeded(kind: Budgets, budget: Budget, count: int, wait_ns: int, now_ns: int) -> RateExceeded:
-    kind.refused.inc()
-    told = kind.told(budget, now_ns)
-    if wait_ns == NEVER_NS:
-        text = f"{count} requests at once never fit: the budget of {kind.name} holds {told.limit}"
-        wait_ns = budget.reset_ns(now_ns)
-    else:
-        text = f"too many requests: the budget of {kind.name} has {told.remaining} of {told.limit} left"
-    return RateExceeded(text, told, wire.RateScope.Name(kind.scope).removeprefix("RATE_SCOPE_"), wait_ns / NS_PER_S)
+async def taken(take: Callable[..., wire.RateBudget], *request: object) -> wire.RateBudget:
+    """Takes from a budget, and waits for a lease that is being renewed; `take` is a method of RateLimits.
+
+    Raises:
+        RateExceeded: there are not so many.
+    """
+    for _ in range(RENEWALS_MAX):
+        try:
+            return take(*request)
+        except RateExceeded as exceeded:
+            if exceeded.renewed is None:
+                raise
+            await exceeded.renewed()
+    return take(*request)

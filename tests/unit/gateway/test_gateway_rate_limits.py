@@ -5,8 +5,9 @@ from google.rpc import error_details_pb2
 from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.types.v1 import types_pb2 as types
 
+from gateway.rates.budgets import Budgets
 from gateway.rates.charge import fields
-from gateway.rates.limits import Budgets, RateExceeded, RateLimits
+from gateway.rates.limits import RateExceeded, RateLimits
 from runtime.errors import Refused, status_of
 from runtime.settings import Settings
 
