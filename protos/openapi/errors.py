@@ -27,7 +27,7 @@ TITLES: Mapping[int, str] = {
     409: "Something else has this key already.",
     413: "The body has more than 1 MiB.",
     429: "Too many requests.",
-    431: "The headers, the query among them, have more than 60 KiB.",
+    431: "The headers, the query among them, have more than 14 KiB.",
     500: "A fault of the server.",
     503: "Not at the moment. OUTCOME_UNKNOWN says that the request may have been carried out.",
     504: "The deadline passed before the outcome was known.",
