@@ -18,6 +18,7 @@ from pathlib import Path
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
+from clients.sdk import Patience
 from tests.integration.faults.checker import SHOWN_MAX, check
 from tests.integration.faults.history import History
 from tests.integration.faults.network import Network, Way
@@ -32,6 +33,8 @@ BYTES_MAX = 4_096
 FINISH_S = 90.0
 SESSIONS = 4
 """So many accounts also trade by session."""
+HASTY = Patience(call_s=0.25, retry_s=0.0)
+"""Of clients that often do not hear what became of a request, and ask."""
 
 
 @dataclass(slots=True)
@@ -160,14 +163,15 @@ class Faults:
         await asyncio.sleep(self._random.uniform(*LASTS_S))
 
 
-async def campaign(folder: Path, seconds: float, seed: int) -> Outcome:
-    """Lets clients trade for so long while faults come and go; then everything is stopped and read."""
+async def campaign(folder: Path, seconds: float, seed: int, *, settle_s: float = 0.0) -> Outcome:
+    """Lets clients trade for so long while faults come and go, and then without any; then all is stopped and read."""
     played = Played(History(), seed)
     async with servers(folder, gateways=2, heartbeat_interval_s=1.0, gateway_grace_s=1.0) as venue:
         faults = Faults(venue, seed)
         async with AsyncExitStack() as clients, asyncio.timeout(seconds + FINISH_S), asyncio.TaskGroup() as group:
             await played.begin(venue, clients, group)
             await faults.run(seconds)
+            await asyncio.sleep(settle_s)
             await played.end(venue)
         await venue.kill("matching")
         return Outcome(played.history, read_truth(venue.settings.journal_dir), faults.done)
@@ -188,8 +192,10 @@ class Played:
         for number, account in enumerate(ACCOUNTS):
             preferred = [number % 2, 1 - number % 2]
             client = await clients.enter_async_context(venue.client(account, gateways=preferred))
-            trader = Trader(self.history, client, account, f"call-{number}", self._seed + number)
-            self._trading.append(group.create_task(trader.run(self._stopping)))
+            hasty = await clients.enter_async_context(venue.client(account, gateways=preferred, patience=HASTY))
+            for caller, name in ((client, "call"), (hasty, "hasty")):
+                trader = Trader(self.history, caller, account, f"{name}-{number}", self._seed + number)
+                self._trading.append(group.create_task(trader.run(self._stopping)))
             if number % 2:
                 listener = Listener(self.history, client, (account,), f"reports of {account}")
                 group.create_task(listener.run(partial(self._is_last, account)))

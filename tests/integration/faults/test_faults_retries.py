@@ -1,28 +1,18 @@
 """Ten thousand retries while servers are killed: one execution each, and every answer is the original one."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest_asyncio
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from clients.sdk import Client, OrdergateError
-from tests.integration.faults.servers import ACCOUNTS, SYMBOLS, Servers, servers
+from tests.integration.faults.servers import ACCOUNTS, SYMBOLS, Servers
 from tests.integration.faults.truth import Truth, read_truth
 
 CLIENTS = 50
 RETRIES = 10_000
 ORDERS = 4
 """Of each client; all of its retries repeat these."""
-
-
-@pytest_asyncio.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[Servers]:
-    """Matching and two gateways."""
-    async with servers(tmp_path, gateways=2) as started:
-        yield started
 
 
 def terms(number: int, place: int) -> orders.OrderTerms:

@@ -202,7 +202,7 @@ class SessionTrader:
         self._name = name
         self._random = random.Random(seed)
         self._asked: dict[int, Request] = {}
-        self._heard = Heard(name, frozenset({account}), session.last_seq)
+        self._heard = Heard(name, frozenset({account}), session.accepted.resume_after)
         history.readers.append(self._heard)
 
     async def run(self, stopping: asyncio.Event) -> None:

@@ -9,7 +9,7 @@ from ordergate.matching.v1 import events_pb2 as wire
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from gateway.convert import report
+from gateway.convert import REFUSALS, report
 from matching.journal.segments import checked, segments_of
 from runtime.instruments import Instruments
 
@@ -24,7 +24,7 @@ class Truth:
         events: by sequence; dense from 1.
         epochs: of the matching server that wrote each.
         by_account: sequences of each account's order events.
-        by_order: sequences of each order's events.
+        by_order: sequences of each order's changes; a cancel or replace that was refused is none.
         by_key: sequences of the events that carry a key, by account and key.
     """
 
@@ -51,7 +51,7 @@ class Truth:
         order = event.order
         self.by_account[order.account].append(event.seq)
         self.by_key[order.account, order.cl_ord_id].append(event.seq)
-        if order.order_id:
+        if order.order_id and not _is_refused_change(order):
             self.by_order[order.order_id].append(event.seq)
 
     def report(self, seq: int) -> orders.ExecutionReport:
@@ -68,6 +68,10 @@ class Truth:
                 and self.events[seq].order.reason != types.REASON_CL_ORD_ID_CONFLICT
             }
         )
+
+
+def _is_refused_change(order: wire.OrderEvent) -> bool:
+    return order.exec_type in REFUSALS and order.request != types.REQUEST_KIND_SUBMIT
 
 
 def truth_of(events: Iterable[tuple[wire.Event, int]]) -> Truth:

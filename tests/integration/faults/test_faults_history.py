@@ -1,0 +1,20 @@
+"""A recorded run under faults, held against the journal afterwards."""
+
+import os
+from pathlib import Path
+
+from tests.integration.faults.campaign import campaign, summary
+from tests.integration.faults.checker import require_truth
+
+SEED = int(os.environ.get("ORDERGATE_TEST_SEED", "20261122"))
+SECONDS = 20.0
+
+
+async def test_nobody_was_lied_to(tmp_path: Path) -> None:
+    """Every acknowledgement is in the journal, every report came once and in order, no lookup lied; `make faults` is
+    the same for minutes."""
+    print(f"seed {SEED}")
+    outcome = await campaign(tmp_path, SECONDS, SEED)
+    print(summary(outcome))
+    assert outcome.faults.total() > 5
+    require_truth(outcome.history, outcome.truth)
