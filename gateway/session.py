@@ -19,6 +19,7 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.encoding import report_frame
 from gateway.events import Event
 from gateway.history import read
+from gateway.latency import latency
 from gateway.link import Link
 from gateway.reports import Reader, Reports, Told, cut_total
 from gateway.session_answers import Answers
@@ -322,6 +323,7 @@ class Session(Reader):
         sent_unix_ns = unix_ns()
         encode = self._reports.encode
         head = self._message(part[-1][0].seq if part else self._sent_seq)
+        latency.count_all(part, sent_unix_ns)
         return report_frame(head, [encode(told, sent_unix_ns) for told in part], replies)
 
     def _heartbeat(self) -> types.Heartbeat:

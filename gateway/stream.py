@@ -20,6 +20,7 @@ from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway.history import read
+from gateway.latency import latency
 from gateway.reports import Reader, Reports, Told, cut_total
 from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused
@@ -221,6 +222,7 @@ class Stream(Reader, ABC):
         """A message with reports, laid out: they are never message objects."""
         sent_unix_ns = unix_ns()
         encode = self._reports.encode
+        latency.count_all(unit, sent_unix_ns)
         seq, prev_seq = unit[-1][0].seq, self._sent_seq
         self._sent_seq, self._epoch = seq, max(self._epoch, unit[-1][1])
         head = (self._id_field, b"\x10", varint(self._epoch), b"\x18", varint(seq), b"\x20", varint(prev_seq))

@@ -20,6 +20,7 @@ from gateway.admission import Basket
 from gateway.convert import mass_canceled, quoted, refusal, refused_command, report
 from gateway.encoding import execution_report
 from gateway.events import Event
+from gateway.latency import latency
 from gateway.link import Link
 from runtime.clock import unix_ns
 from runtime.errors import Refused, reason_detail
@@ -96,6 +97,7 @@ class Unary:
         parts: list[bytes] = []
         for event in own[: FOLLOWING_MAX + 1]:
             made = execution_report(event, self._instruments, epoch, durable_unix_ns, sent_unix_ns, 0)
+            latency.count(event, durable_unix_ns, sent_unix_ns)
             parts += (_FOLLOWING if parts else _REPORT, varint(len(made)), made)
         return b"".join(parts)
 
