@@ -30,6 +30,8 @@ export interface Answer {
 
 /** A call or a stream failed. */
 export class OrdergateError extends Error {
+  // Not the class's own name: that does not survive a minifier.
+  override readonly name: string = "OrdergateError";
   /** One sentence for people. */
   readonly text: string;
   readonly reason: string;
@@ -40,7 +42,6 @@ export class OrdergateError extends Error {
 
   constructor(text: string, answer: Answer = {}, options?: ErrorOptions) {
     super(answer.reason ? `${answer.reason}: ${text}` : text, options);
-    this.name = new.target.name;
     this.text = text;
     this.reason = answer.reason ?? "";
     this.field = answer.field ?? "";
@@ -51,37 +52,59 @@ export class OrdergateError extends Error {
 }
 
 /** No token, or none that the server takes. */
-export class Unauthenticated extends OrdergateError {}
+export class Unauthenticated extends OrdergateError {
+  override readonly name: string = "Unauthenticated";
+}
 
 /** The token, its subject or one of its roles was revoked: another attempt needs another token. */
-export class Revoked extends Unauthenticated {}
+export class Revoked extends Unauthenticated {
+  override readonly name: string = "Revoked";
+}
 
 /** The token is good and does not permit the call. */
-export class NotAllowed extends OrdergateError {}
+export class NotAllowed extends OrdergateError {
+  override readonly name: string = "NotAllowed";
+}
 
 /** The request's form is wrong; the same request can never succeed. */
-export class Invalid extends OrdergateError {}
+export class Invalid extends OrdergateError {
+  override readonly name: string = "Invalid";
+}
 
 /** Too many requests, or too slow a reader: nothing happened. `retryAfterMs` says when there is room again. */
-export class RateLimited extends OrdergateError {}
+export class RateLimited extends OrdergateError {
+  override readonly name: string = "RateLimited";
+}
 
 /** The venue's risk checks said no. */
-export class Denied extends OrdergateError {}
+export class Denied extends OrdergateError {
+  override readonly name: string = "Denied";
+}
 
 /** The venue said no. */
-export class Rejected extends OrdergateError {}
+export class Rejected extends OrdergateError {
+  override readonly name: string = "Rejected";
+}
 
 /** What the request names does not exist. */
-export class NotFound extends Rejected {}
+export class NotFound extends Rejected {
+  override readonly name: string = "NotFound";
+}
 
 /** The system cannot answer at the moment; the same request may succeed later. */
-export class Unavailable extends OrdergateError {}
+export class Unavailable extends OrdergateError {
+  override readonly name: string = "Unavailable";
+}
 
 /** Whether it happened is not known: repeat the same request, or ask with `getOrder`. */
-export class OutcomeUnknown extends Unavailable {}
+export class OutcomeUnknown extends Unavailable {
+  override readonly name: string = "OutcomeUnknown";
+}
 
 /** A fault of the server. */
-export class Internal extends OrdergateError {}
+export class Internal extends OrdergateError {
+  override readonly name: string = "Internal";
+}
 
 interface Missing extends Answer {
   readonly fromSeq?: bigint;
@@ -90,6 +113,7 @@ interface Missing extends Answer {
 
 /** Messages of a stream are missing and cannot be had any more: take a snapshot and continue from its sequence. */
 export class StreamGap extends OrdergateError {
+  override readonly name: string = "StreamGap";
   /** The first missing sequence; 0n when that is not known. */
   readonly fromSeq: bigint;
   /** The last missing sequence; 0n when that is not known. */

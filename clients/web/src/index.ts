@@ -2,7 +2,7 @@
 
 export { Code } from "@connectrpc/connect";
 
-export type { Book } from "./book.js";
+export { type Book, BookBuilder } from "./book.js";
 export { PATIENCE, type Patience } from "./calls.js";
 export { type CallSettings, Client, type ClientOptions, type MarketChange, newKey, type Terms } from "./client.js";
 export {

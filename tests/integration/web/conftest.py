@@ -1,6 +1,7 @@
 """What the tests in a browser share: the bundled client, a server of its pages, one browser, and new tabs in it."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +15,13 @@ import pytest_asyncio
 from clients.web import toolchain
 from tests.integration.web.browser import Browser, Page, browser
 
-BLANK = b'<!doctype html><title>client</title><link rel="icon" href="data:,"><script src="ordergate.js"></script>'
+DRIVER = Path(__file__).with_name("driver.js")
+BLANK = """<!doctype html>
+<title>client</title>
+<link rel="icon" href="data:,">
+<script src="ordergate.js"></script>
+<script src="driver.js"></script>
+"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -39,9 +46,10 @@ def served(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pages() -> Iterator[str]:
-    """Where the example page (`/example/index.html`) and a page with nothing but the client (`/`) are served."""
+    """Where the example page is served (`/example/index.html`), and one with only the client and `driver.js` (`/`)."""
     folder = toolchain.bundle()
-    (folder / "index.html").write_bytes(BLANK)
+    (folder / "index.html").write_text(BLANK)
+    shutil.copy(DRIVER, folder)
     with served(folder) as address:
         yield address
 
@@ -58,3 +66,10 @@ async def page(web_browser: Browser) -> AsyncIterator[Page]:
     """A tab of the test's own."""
     async with web_browser.page() as tab:
         yield tab
+
+
+@pytest_asyncio.fixture
+async def client_page(page: Page, pages: str) -> Page:
+    """A tab with nothing but the client, as `ordergate`, and what `driver.js` has."""
+    await page.go(f"{pages}/index.html")
+    return page
