@@ -43,21 +43,19 @@ async def placed(client: SessionClient, correlation_id: int = 1, **terms: Any) -
 
 async def becomes(venue: Venue, cl_ord_id: str, status: types.OrdStatus.ValueType) -> events.Event:
     """Waits until matching, asked directly, has an order of DEMO in a state; gives the order's last event."""
-    return await _becomes(venue, matching.LookupOrderRequest(account="DEMO", cl_ord_id=cl_ord_id), status)
-
-
-async def order_becomes(venue: Venue, report: orders.ExecutionReport, status: types.OrdStatus.ValueType) -> None:
-    """Waits until the order of a report is in a state."""
-    await _becomes(venue, matching.LookupOrderRequest(account=report.account, order_id=int(report.order_id)), status)
-
-
-async def _becomes(
-    venue: Venue, request: matching.LookupOrderRequest, status: types.OrdStatus.ValueType
-) -> events.Event:
+    request = matching.LookupOrderRequest(account="DEMO", cl_ord_id=cl_ord_id)
     async with venue.straight_to_matching() as stub:
         while True:
             event = events.Event.FromString((await stub.LookupOrder(request)).order.last_event)
             if event.order.ord_status == status:
+                return event
+
+
+async def canceled(venue: Venue, order_id: str) -> events.Event:
+    """Waits until the journal says that an order was cancelled; an order that no key leads to is forgotten then."""
+    while True:
+        for event in await history(venue):
+            if event.order.order_id == int(order_id) and event.order.ord_status == CANCELED:
                 return event
 
 

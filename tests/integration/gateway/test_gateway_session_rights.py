@@ -11,8 +11,8 @@ from tests.integration.gateway.sessions import (
     CANCELED,
     OPEN,
     becomes,
+    canceled,
     mass_cancel,
-    order_becomes,
     placed,
     quote,
     renew_timer,
@@ -175,7 +175,8 @@ async def test_a_market_maker_quotes(venue: Venue) -> None:
         standing = [one for one in frame.reports if one.exec_type == types.EXEC_TYPE_NEW]
         assert [one.price for one in standing] == ["2.00"]
         client.leave()
-        await order_becomes(venue, standing[0], CANCELED)
+        event = await canceled(venue, standing[0].order_id)
+    assert event.order.cause == types.CAUSE_DISCONNECT
 
 
 async def test_only_a_market_maker_quotes(venue: Venue) -> None:
