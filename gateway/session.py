@@ -187,8 +187,8 @@ class Session(Reader):
         over = self.commands.charge(encoded)
         if not over:
             return encoded.commands, encoded.tags
-        for place, refused in over.items():
-            self._answers.refuse(encoded.tags[place], refused)
+        for place in sorted(over):
+            self._answers.refuse(encoded.tags[place], over[place])
         within = [place for place in range(len(encoded.tags)) if place not in over]
         return [encoded.commands[place] for place in within], [encoded.tags[place] for place in within]
 
