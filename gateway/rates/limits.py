@@ -19,7 +19,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.rates.bucket import NEVER_NS, RENEWING_NS
 from gateway.rates.budgets import Budget, Budgets
-from gateway.rates.shared import SharedBudgets
+from gateway.rates.shared import PATIENCE_S, SharedBudgets
 from runtime.errors import Refused
 from runtime.settings import Settings
 
@@ -33,7 +33,12 @@ RENEWALS_MAX: Final = 4
 class RateLimits:
     """The rate limits of one gateway."""
 
-    def __init__(self, settings: Settings, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         orders = settings.rate_orders_burst, settings.rate_orders_per_s
         cancels = settings.rate_cancels_burst, settings.rate_cancels_per_s
         queries = settings.rate_queries_burst, settings.rate_queries_per_s
@@ -46,7 +51,7 @@ class RateLimits:
         self._shared: SharedBudgets | None = None
         if settings.redis_url is not None:
             accounts = (self._orders, self._cancels, self._queries)
-            self._shared = SharedBudgets(settings.redis_url, accounts, clock_ns)
+            self._shared = SharedBudgets(settings.redis_url, accounts, clock_ns, patience_s)
 
     def take_orders(self, account: str, count: int = 1, session_id: str = "") -> wire.RateBudget:
         """Takes what new orders, replaces and quotes cost: one for each order, replace and quoted instrument.
