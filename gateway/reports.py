@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import grpc
 from ordergate.matching.v1 import matching_pb2 as wire
@@ -50,6 +50,8 @@ class Reader:
     the age of its first report stands for that of the whole.
     """
 
+    queue_max: ClassVar[int] = READER_REPORTS_MAX
+
     def __init__(self, accounts: frozenset[str], after_seq: int) -> None:
         self.accounts = accounts
         """Whose reports it wants; none for those of all accounts."""
@@ -78,7 +80,7 @@ class Reader:
         if self.closed or self.too_slow:
             return
         waiting = len(self.reports)
-        if waiting >= READER_REPORTS_MAX:
+        if waiting >= self.queue_max:
             self.overflow()
         else:
             if not waiting % PART_REPORTS_MAX:

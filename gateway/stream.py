@@ -165,14 +165,15 @@ class Stream(Reader, ABC):
                         self._past_room.clear()
                         self._past = [(event, past.epoch, 0, 0) for event in past.events]
                         self.news.set()
+                await self._past_room.wait()
                 after_seq = self.start_seq
                 if self.closed and self._end is None:
                     self.start_seq, self.closed = self._reports.last_seq, False
-            await self._past_room.wait()
         except Refused as refused:
             self.finish(refused.reason, refused.text)
-        self.replaying = False
-        self.news.set()
+        if self._end is None:
+            self.replaying = False
+            self.news.set()
 
     def _next_unit(self) -> list[Told]:
         """The reports of the next message; none while there are none."""

@@ -10,7 +10,6 @@ from ordergate.matching.v1 import events_pb2
 from ordergate.orders.v1 import order_entry_pb2 as wire
 from ordergate.types.v1 import types_pb2 as types
 
-from gateway import reports as reports_module
 from gateway.convert import report
 from gateway.drop_copy import DropCopy
 from gateway.events import Event
@@ -202,7 +201,7 @@ async def test_a_link_that_jumps_ends_every_reader(reports: Reports) -> None:
 
 async def test_a_full_queue_cuts_its_reader_alone(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps nothing for it any more and tells it where to resume; the reader beside it has everything."""
-    monkeypatch.setattr(reports_module, "READER_REPORTS_MAX", 100)
+    monkeypatch.setattr(Stream, "queue_max", 100)
     slow, client = opened(ReportStream, reports, "DEMO")
     fast, beside = opened(DropCopy, reports, "DEMO")
     await client.next()
