@@ -2,8 +2,9 @@
 
 `k8s/base/envoy/envoy.yaml` is the only place where Envoy is configured. What a
 single machine has otherwise is exactly this: the addresses and ports, the paths
-of the descriptor set and of the pages, and no listener for probes, because there
-the admin interface on loopback can be reached. `runtime.stack.programs` calls it.
+of the descriptor set, of the pages and of the keys, whose tokens are taken, and
+no listener for probes, because there the admin interface on loopback can be
+reached. `runtime.stack.programs` calls it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ PUBLIC_SERVERS: tuple[Server, ...] = ("gateway", "marketdata", "compliance")
 """The servers behind Envoy; each has a cluster of that name."""
 ONLY_IN_KUBERNETES = ("probes", "admin")
 """The listener for probes and the cluster that it leads to."""
+KEYS = "keys"
+"""The listener that has the keys, and the cluster that leads to it."""
 ADMIN_HOST = "127.0.0.1"
 """The admin interface can stop Envoy; it is never opened to others, whatever `settings.host` says."""
 
@@ -55,41 +58,66 @@ def localized(config: dict[str, Any], settings: Settings, gateways: Sequence[str
     resources = config["static_resources"]
     for kind in ("listeners", "clusters"):
         resources[kind] = [part for part in resources[kind] if part["name"] not in ONLY_IN_KUBERNETES]
-    (public,) = resources["listeners"]
+    listeners = {listener["name"]: listener for listener in resources["listeners"]}
     _place(config["admin"]["address"], ADMIN_HOST, settings.envoy_admin_port)
-    _place(public["address"], settings.host, settings.envoy_port)
+    _place(listeners["public"]["address"], settings.host, settings.envoy_port)
+    _take_keys(config, settings)
     addresses = {server: [settings.address(server)] for server in PUBLIC_SERVERS}
     addresses |= {"gateway": list(gateways)} if gateways else {}
     for cluster in resources["clusters"]:
-        # An aggregate of clusters has no endpoints of its own.
-        if "load_assignment" in cluster:
+        # An aggregate of clusters has no endpoints of its own, and keys come from within Envoy.
+        if "load_assignment" in cluster and cluster["name"] != KEYS:
             _lead_to(cluster, addresses)
     for transcoder in transcoders(config):
         transcoder["proto_descriptor"] = str(DESCRIPTOR_SET)
     return config
 
 
+def _take_keys(config: dict[str, Any], settings: Settings) -> None:
+    """Lets Envoy take the tokens that the servers take, by the keys that they have in their file."""
+    (verified,) = http_filters(config, "envoy.filters.http.jwt_authn")
+    verified["providers"]["ordergate"] |= {"issuer": settings.auth_issuer, "audiences": [settings.auth_audience]}
+    keys = keys_body(config)
+    keys["filename"] = str(settings.auth_jwks_file)
+    keys["watched_directory"]["path"] = str(settings.auth_jwks_file.parent)
+
+
 def transcoders(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The settings of each transcoder of `config`."""
+    yield from http_filters(config, "envoy.filters.http.grpc_json_transcoder")
+
+
+def http_filters(config: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The settings of each filter called `name`."""
     for manager in _managers(config):
         for http_filter in manager["http_filters"]:
-            if http_filter["name"] == "envoy.filters.http.grpc_json_transcoder":
+            if http_filter["name"] == name:
                 yield http_filter["typed_config"]
 
 
 def page_bodies(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Where each page that Envoy serves from a file says which file it is."""
-    for manager in _managers(config):
+    yield from _file_bodies(config, "public")
+
+
+def keys_body(config: dict[str, Any]) -> dict[str, Any]:
+    """Where Envoy is told which file has the keys, and which folder to watch for its replacement."""
+    (body,) = _file_bodies(config, KEYS)
+    return body
+
+
+def _file_bodies(config: dict[str, Any], listener: str) -> Iterator[dict[str, Any]]:
+    for manager in _managers(config, listener):
         for host in manager["route_config"]["virtual_hosts"]:
             bodies = [route.get("direct_response", {}).get("body", {}) for route in host["routes"]]
             yield from (body for body in bodies if "filename" in body)
 
 
-def _managers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for listener in config["static_resources"]["listeners"]:
-        for chain in listener["filter_chains"]:
-            for manager in chain["filters"]:
-                yield manager["typed_config"]
+def _managers(config: dict[str, Any], listener: str = "public") -> Iterator[dict[str, Any]]:
+    for found in config["static_resources"]["listeners"]:
+        if found["name"] == listener:
+            for chain in found["filter_chains"]:
+                yield from (manager["typed_config"] for manager in chain["filters"])
 
 
 def _lead_to(cluster: dict[str, Any], addresses: dict[Server, list[str]]) -> None:

@@ -21,6 +21,7 @@ from runtime.settings import Server, Settings
 from runtime.stack import envoy
 from runtime.stack.home import variable
 from runtime.stack.programs import STOP_MARGIN_S
+from runtime.tokens import make_keys
 from tests.architecture.kustomize import Resource, Resources, containers, pod, real, references, render
 from tests.architecture.sources import REPOSITORY
 
@@ -183,7 +184,7 @@ def test_k8s_envoy_is_probed_by_itself(objects: Resources) -> None:
     listening = {
         part["address"]["socket_address"]["port_value"]
         for part in config["static_resources"]["listeners"]
-        if part["address"]["socket_address"]["address"] == "0.0.0.0"
+        if "internal_listener" not in part and part["address"]["socket_address"]["address"] == "0.0.0.0"
     }
     assert listening == {port["containerPort"] for port in container["ports"]}
 
@@ -227,12 +228,13 @@ def test_k8s_settings_mean_something(workloads: list[Resource], objects: Resourc
 
 def test_k8s_servers_are_found(workloads: list[Resource], objects: Resources) -> None:
     """Where the settings and Envoy look for a server, a service of that name leads to the pods that are it."""
-    envoy_addresses = {
-        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"][
-            "address"
-        ]
+    endpoints = [
+        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
         for cluster in yaml.safe_load(envoy.SOURCE.read_text())["static_resources"]["clusters"]
-    }
+        if "load_assignment" in cluster
+    ]
+    # Where the keys come from, Envoy finds within itself.
+    envoy_addresses = {one["socket_address"]["address"] for one in endpoints if "socket_address" in one}
     assert envoy_addresses - {"127.0.0.1"} == set(envoy.PUBLIC_SERVERS)
     for workload in server_workloads(workloads).values():
         settings = settings_of(workload, objects)
@@ -323,7 +325,9 @@ def test_k8s_commands_exist(workloads: list[Resource], tmp_path: Path) -> None:
             assert list((REPOSITORY / folder.relative_to("/app")).glob("*.sql"))
             subprocess.run([programs / program, *arguments, "--help"], check=True, capture_output=True, timeout=60)
         elif program == "envoy":
-            config = envoy.render(Settings(), tmp_path)
+            make_keys(tmp_path / "keys")
+            settings = Settings(auth_jwks_file=tmp_path / "keys" / "jwks.json")
+            config = envoy.render(settings, tmp_path)
             arguments[arguments.index("--config-path") + 1] = str(config)
             subprocess.run([programs / program, *arguments, "--mode", "validate"], check=True, timeout=60)
         else:
@@ -331,13 +335,17 @@ def test_k8s_commands_exist(workloads: list[Resource], tmp_path: Path) -> None:
 
 
 def test_k8s_envoy_has_its_files(objects: Resources) -> None:
-    """Envoy gets the configuration of the repository, and finds the descriptor set where the image has it."""
+    """Envoy gets the configuration of the repository, the public keys alone, and the descriptor set of the image."""
     (container,) = containers(objects["Deployment", "envoy"])
-    (volume,) = spec_of(objects["Deployment", "envoy"])["volumes"]
+    volume, keys = spec_of(objects["Deployment", "envoy"])["volumes"]
     content = objects["ConfigMap", volume["configMap"]["name"]]["data"]
     path = Path(container["command"][container["command"].index("--config-path") + 1])
     assert content == {path.name: envoy.SOURCE.read_text()}
     assert container["volumeMounts"][0]["mountPath"] == str(path.parent)
+    body = envoy.keys_body(yaml.safe_load(content[path.name]))
+    assert [item["path"] for item in keys["secret"]["items"]] == [Path(body["filename"]).name]
+    assert container["volumeMounts"][1]["mountPath"] == str(Path(body["filename"]).parent)
+    assert body["watched_directory"]["path"] == container["volumeMounts"][1]["mountPath"]
     (transcoder,) = envoy.transcoders(yaml.safe_load(content[path.name]))
     descriptor = Path(transcoder["proto_descriptor"]).relative_to("/app")
     assert REPOSITORY / descriptor == envoy.DESCRIPTOR_SET

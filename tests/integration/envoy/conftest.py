@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import httpx
@@ -36,14 +36,16 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.orders.v1 import portfolio_pb2 as portfolio
 from ordergate.types.v1 import types_pb2 as types
 
-from runtime.channels import client_channel
+from runtime.channels import OPTIONS
 from runtime.errors import Refused, status_of
+from runtime.limits import server_options
 from runtime.serve import LIVENESS
 from runtime.settings import Settings
 from runtime.stack import programs
 from runtime.stack.envoy import PUBLIC_SERVERS
 from runtime.stack.home import isolated
 from runtime.stack.processes import Process
+from runtime.tokens import DEV_KID, issue, make_keys
 
 
 @dataclass
@@ -161,7 +163,7 @@ SERVED: tuple[tuple[Any, Any], ...] = (
 
 async def serve_everything(address: str, calls: Calls) -> grpc.aio.Server:
     """A server that has every service, so that only the door decides what is reached."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(options=server_options())
     for add, servicer in SERVED:
         add(servicer(calls), server)
     probes = grpc_health.aio.HealthServicer()
@@ -174,16 +176,72 @@ async def serve_everything(address: str, calls: Calls) -> grpc.aio.Server:
     return server
 
 
+class _WithToken:
+    """Every call of a channel carries a token, unless it has one of its own."""
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+
+    async def _carried_on(self, continuation: Any, details: grpc.aio.ClientCallDetails, request: Any) -> Any:
+        metadata = grpc.aio.Metadata(*(details.metadata or ()))
+        if metadata.get("authorization") is None:
+            metadata.add("authorization", self._header)
+        carried = grpc.aio.ClientCallDetails(
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+        )
+        return await continuation(carried, request)
+
+
+class _Unary(_WithToken, grpc.aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await self._carried_on(continuation, client_call_details, request)
+
+
+class _Stream(_WithToken, grpc.aio.UnaryStreamClientInterceptor):
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await self._carried_on(continuation, client_call_details, request)
+
+
+class _Session(_WithToken, grpc.aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return await self._carried_on(continuation, client_call_details, request_iterator)
+
+
 @dataclass
 class Door:
-    """A running Envoy: a REST client, a gRPC channel, what arrived behind it, and the servers behind it."""
+    """A running Envoy: a REST client, a gRPC channel, what arrived behind it, and the servers behind it.
+
+    Client and channel carry a good token; `bare` and `dial(token="")` carry none.
+    """
 
     rest: httpx.AsyncClient
+    bare: httpx.AsyncClient
     channel: grpc.aio.Channel
     calls: Calls
     servers: dict[str, grpc.aio.Server]
     settings: Settings
     process: Process
+
+    def dial(self, *, token: str | None = None, options: Any = OPTIONS) -> grpc.aio.Channel:
+        """A channel to the door whose calls carry a good token, the given one, or with "" none."""
+        header = f"Bearer {issued(self.settings)}" if token is None else token
+        carrying: list[grpc.aio.ClientInterceptor] = [kind(header) for kind in (_Unary, _Stream, _Session)]
+        address = f"{self.settings.host}:{self.settings.envoy_port}"
+        return grpc.aio.insecure_channel(address, options=options, interceptors=carrying if header else [])
+
+
+def issued(settings: Settings, **changes: Any) -> str:
+    """A token that the door takes, but for what is changed."""
+    values: dict[str, Any] = {
+        "kid": DEV_KID,
+        "subject": "tests",
+        "roles": ["trader"],
+        "accounts": ["DEMO"],
+        "ttl_s": 600,
+        "issuer": settings.auth_issuer,
+        "audience": settings.auth_audience,
+    }
+    return issue(settings.auth_dev_key_file.read_bytes(), **(values | changes))
 
 
 OpenDoor = Callable[[], AbstractAsyncContextManager[Door]]
@@ -193,6 +251,7 @@ OpenDoor = Callable[[], AbstractAsyncContextManager[Door]]
 async def opened(home: Path) -> AsyncIterator[Door]:
     """A door in front of servers of its own."""
     settings = isolated(home)
+    make_keys(settings.auth_jwks_file.parent)
     calls = Calls()
     process = Process(programs.proxy(settings))
     async with AsyncExitStack() as stack:
@@ -203,10 +262,13 @@ async def opened(home: Path) -> AsyncIterator[Door]:
         await process.start()
         stack.push_async_callback(process.stop)
         await process.wait_ready()
-        public = f"{settings.host}:{settings.envoy_port}"
-        rest = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://{public}", timeout=60))
-        channel = await stack.enter_async_context(client_channel(public))
-        yield Door(rest, channel, calls, servers, settings, process)
+        url = f"http://{settings.host}:{settings.envoy_port}"
+        bare = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
+        rest = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
+        rest.headers["authorization"] = f"Bearer {issued(settings)}"
+        door = Door(rest, bare, cast(Any, None), calls, servers, settings, process)
+        door.channel = await stack.enter_async_context(door.dial())
+        yield door
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -46,7 +46,7 @@ async def test_envoy_metadata_has_a_largest_size(door: Door) -> None:
     """Headers above the limit are 431 for REST and an error for gRPC, below it they pass; the neighbour goes on."""
     too_much = "p" * limits.METADATA_BYTES_MAX
     fits = "p" * (limits.METADATA_BYTES_MAX - 4_096)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{door.settings.envoy_port}", options=OWN_CONNECTION) as neighbour:
+    async with door.dial(options=OWN_CONNECTION) as neighbour:
         await placed(door.channel, metadata=(("x-padding", fits),))
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await placed(door.channel, metadata=(("x-padding", too_much),))
@@ -67,11 +67,7 @@ async def test_envoy_has_so_many_connections(open_door: OpenDoor) -> None:
 
     async with open_door() as door, AsyncExitStack() as stack:
         await restarted(door, three)
-        address = f"127.0.0.1:{door.settings.envoy_port}"
-        channels = [
-            await stack.enter_async_context(grpc.aio.insecure_channel(address, options=OWN_CONNECTION))
-            for _ in range(4)
-        ]
+        channels = [await stack.enter_async_context(door.dial(options=OWN_CONNECTION)) for _ in range(4)]
         for channel in channels[:3]:
             await placed(channel)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -102,10 +98,9 @@ async def test_envoy_connection_has_so_many_streams(open_door: OpenDoor) -> None
 
     async with open_door() as door:
         await restarted(door, three)
-        address = f"127.0.0.1:{door.settings.envoy_port}"
         async with (
-            grpc.aio.insecure_channel(address, options=OWN_CONNECTION) as full,
-            grpc.aio.insecure_channel(address, options=OWN_CONNECTION) as neighbour,
+            door.dial(options=OWN_CONNECTION) as full,
+            door.dial(options=OWN_CONNECTION) as neighbour,
         ):
             stub: Any = order_entry_pb2_grpc.OrderEntryServiceStub(full)
             sessions = [stub.OrderSession() for _ in range(3)]

@@ -62,6 +62,7 @@ def with_probes(settings: Settings, folder: Path) -> Path:
 async def test_envoy_probes_listener(tmp_path: Path) -> None:
     """Without any server Envoy is ready and gives its numbers; the rest of the admin interface stays closed."""
     settings = isolated(tmp_path)
+    make_keys(settings.auth_jwks_file.parent)
     path = with_probes(settings, tmp_path)
     program = programs.proxy(settings)
     assert str(settings.home / "envoy" / path.name) in program.command

@@ -107,13 +107,38 @@ async def test_envoy_deadline_over_rest(door: Door) -> None:
     assert response.json()["code"] == 4
 
 
+# What proxies and identity providers are known to call a caller.
+IDENTITIES = (
+    "x-ordergate-subject",
+    "x-jwt-payload",
+    "X-JWT-Assertion",
+    "x-forwarded-client-cert",
+    "x-forwarded-user",
+    "x-forwarded-username",
+    "X-Forwarded-Email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-auth-request-user",
+    "x-authenticated-userid",
+    "x-remote-user",
+    "x-user",
+    "x-user-id",
+    "x-userinfo",
+    "x-endpoint-api-userinfo",
+)
+
+
 async def test_envoy_headers_from_outside(door: Door) -> None:
     """The names that servers use among themselves do not come in from outside; the token does."""
-    headers = {"x-ordergate-subject": "root", "X-Envoy-Upstream-Rq-Timeout-Ms": "1", "authorization": "Bearer t"}
+    headers = dict.fromkeys(IDENTITIES, "root") | {"X-Envoy-Upstream-Rq-Timeout-Ms": "1"}
     response = await door.rest.post("/api/v1/orders", json=ORDER, headers=headers)
     assert response.status_code == 200
-    assert door.calls.metadata["authorization"] == "Bearer t"
-    assert not {"x-ordergate-subject", "x-envoy-upstream-rq-timeout-ms"} & door.calls.metadata.keys()
+    assert door.calls.metadata["authorization"] == door.rest.headers["authorization"]
+    assert not {name.lower() for name in headers} & door.calls.metadata.keys()
+    stub: Any = order_entry_pb2_grpc.OrderEntryServiceStub(door.channel)
+    metadata = tuple((name.lower(), value) for name, value in headers.items())
+    await stub.SubmitOrder(entry.SubmitOrderRequest(), metadata=metadata)
+    assert not {name.lower() for name in headers} & door.calls.metadata.keys()
 
 
 async def test_envoy_stream_flows(door: Door) -> None:
@@ -159,19 +184,22 @@ async def test_envoy_server_is_gone(open_door: OpenDoor) -> None:
 async def test_envoy_access_log(open_door: OpenDoor) -> None:
     """Every request is a JSON line with its path, call and status, and without its query, token or body."""
     async with open_door() as door:
-        await door.rest.get("/api/v1/positions", params={"account": "SECRET"}, headers={"authorization": "SECRET"})
+        await door.rest.get("/api/v1/positions", params={"account": "SECRET"})
+        await door.bare.get("/api/v1/positions", params={"account": "SECRET"}, headers={"authorization": "SECRET"})
         await submit(door, decision_maker="SECRET", symbol="NOSUCH")
         stub: Any = order_entry_pb2_grpc.OrderEntryServiceStub(door.channel)
         with pytest.raises(grpc.aio.AioRpcError):
             await stub.SubmitOrder(entry.SubmitOrderRequest(order=orders.OrderTerms(symbol="NOSUCH")))
     text = door.process.program.log.read_text()
     assert "SECRET" not in text
+    assert not any(part in text for part in door.rest.headers["authorization"].split("."))
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     logged = [line for line in lines if line["logger"] == "envoy.access"]
     names = ("method", "path", "rpc", "status", "grpc_status")
     submit_order = "/ordergate.orders.v1.OrderEntryService/SubmitOrder"
     assert [tuple(line.get(name) for name in names) for line in logged] == [
         ("GET", "/api/v1/positions", "/ordergate.orders.v1.PortfolioService/ListPositions", 200, "0"),
+        ("GET", "/api/v1/positions", "/api/v1/positions", 401, None),
         ("POST", "/api/v1/orders", submit_order, 400, None),
         ("POST", submit_order, submit_order, 200, "3"),
     ]

@@ -13,14 +13,17 @@ from runtime.settings import Settings
 from runtime.stack import envoy
 from runtime.stack.home import isolated
 from runtime.stack.pages import gather
+from runtime.tokens import make_keys
 
 CLUSTERS = ("gateway_serving", "gateway_alive", "marketdata", "compliance")
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings that share no port with the configuration in the repository."""
-    return isolated(tmp_path)
+    """Settings that share no port with the configuration in the repository, and keys where they say."""
+    isolated_here = isolated(tmp_path)
+    make_keys(isolated_here.auth_jwks_file.parent)
+    return isolated_here
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -52,6 +55,9 @@ def test_envoy_takes_the_kubernetes_form(tmp_path: Path) -> None:
         body["filename"] = str(tmp_path / Path(body["filename"]).name)
     for transcoder in envoy.transcoders(config):
         transcoder["proto_descriptor"] = str(envoy.DESCRIPTOR_SET)
+    make_keys(tmp_path)
+    keys = envoy.keys_body(config)
+    keys["filename"], keys["watched_directory"]["path"] = str(tmp_path / "jwks.json"), str(tmp_path)
     path = tmp_path / "kubernetes.yaml"
     path.write_text(yaml.safe_dump(config))
     assert_taken_by_envoy(path)
@@ -63,14 +69,17 @@ def test_envoy_takes_the_local_form(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_envoy_local_form_changes_nothing_else(settings: Settings, tmp_path: Path) -> None:
-    """Addresses, ports, paths of files and the probes differ, and nothing that a client could notice."""
+    """Addresses, ports, paths of files and the probes differ; only here it is known whose tokens are taken."""
     original = dict(leaves(yaml.safe_load(envoy.SOURCE.read_text())))
     local = dict(leaves(yaml.safe_load(envoy.render(settings, tmp_path).read_text())))
-    assert not local.keys() - original.keys()
+    (issuer,) = local.keys() - original.keys()
+    assert (issuer.rpartition(".")[2], local.pop(issuer)) == ("issuer", settings.auth_issuer)
     gone = {path.split("[")[1].split("]")[0] for path in original.keys() - local.keys()}
     assert gone == set(envoy.ONLY_IN_KUBERNETES)
     changed = {path: value for path, value in local.items() if original[path] != value}
     addresses = {path: value for path, value in changed.items() if ".socket_address." in path}
+    keys = {path: changed.pop(path) for path in list(changed) if "listeners[keys]" in path}
+    assert list(keys.values()) == [str(settings.auth_jwks_file), str(settings.auth_jwks_file.parent)]
     pages = {path: value for path, value in changed.items() if path.endswith(".direct_response.body.filename")}
     assert pages
     assert all(Path(value).is_relative_to(tmp_path) and Path(value).is_file() for value in pages.values())
