@@ -1,9 +1,13 @@
 """The programs of our own servers and of Envoy, and how each is known to be healthy."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from runtime.tls import channel_credentials
 
 ORDERGATE = (sys.executable, "-m", "clients.cli.main")
 PROBE_TIMEOUT_S = 1.0
+SERVING = "gateway_serving"
+"""Envoy's cluster of the gateways that serve."""
 # Beyond the time in which a server finishes its calls.
 STOP_MARGIN_S = 5.0
 # A new channel must not wait for the backoff of the one before it.
@@ -87,13 +93,40 @@ async def serving(address: str, settings: Settings | None = None) -> bool:
 
 async def answers_ok(host: str, port: int, path: str) -> bool:
     """Whether HTTP GET of `path` is answered with 200."""
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(host, port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-            status_line = await reader.readline()
-            writer.close()
-            await writer.wait_closed()
-    except (OSError, TimeoutError):
+    return await _got(host, port, path) is not None
+
+
+async def seen_by_envoy(settings: Settings, gateways: Sequence[Settings]) -> bool:
+    """Whether Envoy, by its own checks, knows that these gateways serve and would send calls to each."""
+    answer = await _got(envoy.ADMIN_HOST, settings.envoy_admin_port, "/clusters?format=json")
+    if answer is None:
         return False
-    return b" 200 " in status_line
+    clusters = {cluster["name"]: cluster for cluster in json.loads(answer)["cluster_statuses"]}
+    addresses = [host["address"]["socket_address"] for host in _healthy(clusters.get(SERVING, {}))]
+    healthy = {f"{address['address']}:{address['port_value']}" for address in addresses}
+    return all(gateway.gateway_address in healthy for gateway in gateways)
+
+
+def _healthy(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """The hosts of a cluster that passed their last check."""
+    return [
+        host
+        for host in cluster.get("host_statuses", ())
+        if not host["health_status"].get("failed_active_health_check", False)
+    ]
+
+
+async def _got(host: str, port: int, path: str) -> bytes | None:
+    """What HTTP GET of `path` is answered with; None unless that is 200."""
+    return await asyncio.to_thread(_get, host, port, path)
+
+
+def _get(host: str, port: int, path: str) -> bytes | None:
+    connection = HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        with closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.read() if response.status == HTTPStatus.OK else None
+    except (OSError, HTTPException):
+        return None

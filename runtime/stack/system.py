@@ -19,7 +19,7 @@ from runtime.stack.gateways import FIRST as GATEWAY
 from runtime.stack.gateways import gateways_of, process_names
 from runtime.stack.home import SERVERS, held, ports_free
 from runtime.stack.postgres import EmbeddedPostgres, migrate, short_folder
-from runtime.stack.processes import Process, Program, Report, keep_running
+from runtime.stack.processes import POLL_INTERVAL_S, Failed, Process, Program, Report, keep_running
 from runtime.tokens import DEV_KID, LIFETIME_S_MAX, issue
 
 # What starts together; each waits for what stands before it. Of the gateways only the first is named.
@@ -30,6 +30,8 @@ START_STAGES = (
 )
 # The way in closes first, what others write to closes last.
 STOP_ORDER = ("envoy", "market-maker", GATEWAY, "marketdata", "compliance", "matching", "valkey", "postgres")
+
+SEEN_WITHIN_S = 30.0
 
 
 def silent(_: str) -> None:
@@ -73,6 +75,7 @@ class Stack:
             self._processes = {program.name: Process(program) for program in self._programs()}
             for stage in START_STAGES:
                 await self._start_together(self._with_every_gateway(stage))
+            await self._seen_by_envoy(self.names)
         except BaseException:
             await self.stop()
             raise
@@ -110,6 +113,7 @@ class Stack:
         await process.stop()
         await process.start()
         await process.wait_ready()
+        await self._seen_by_envoy([name])
         if self._restarts:
             self._keep(name)
 
@@ -120,6 +124,7 @@ class Stack:
             Failed: one has ended, or needs too long.
         """
         await asyncio.gather(*(self._processes[name].wait_ready() for name in names or self._processes))
+        await self._seen_by_envoy(names or self.names)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -223,6 +228,25 @@ class Stack:
         assert url is not None, "_programs chose one"
         await migrate(url, programs.log_file(self.settings, "migration"))
         self._report("schema up to date")
+
+    async def _seen_by_envoy(self, names: Sequence[str]) -> None:
+        """Waits until Envoy, if it runs, has seen those of the gateways among `names` that serve; a new Envoy, all.
+
+        It looks every 0.4 s; until then it would answer that there is nobody.
+
+        Raises:
+            Failed: it did not see them.
+        """
+        wanted = self._with_every_gateway([GATEWAY]) if "envoy" in names else names
+        ours = zip(process_names(self.gateways), self.gateways, strict=True)
+        named = [own for name, own in ours if name in wanted and self.pid(name) is not None]
+        gateways = [own for own in named if await programs.serving(own.gateway_address)]
+        try:
+            async with asyncio.timeout(SEEN_WITHIN_S):
+                while self.pid("envoy") is not None and not await programs.seen_by_envoy(self.settings, gateways):
+                    await asyncio.sleep(POLL_INTERVAL_S)
+        except TimeoutError:
+            raise Failed(f"envoy does not see that the gateways serve; log: {self.log('envoy')}") from None
 
     def _keep(self, name: str) -> None:
         self._keepers[name] = asyncio.create_task(keep_running(self._processes[name], self._report))
