@@ -2,13 +2,14 @@
 
 What is left are the header fields `ratelimit-limit`, `-remaining` and `-reset`
 of the IETF draft "RateLimit header fields": initial metadata of the call, and
-so headers of a REST answer, whether the request was carried out or refused.
-They travel while the request is being carried out.
+so headers of a REST answer, whether the request was carried out or refused; a
+refusal has `retry-after` too. They travel while the request is being carried out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,8 @@ class charged:  # noqa: N801  # reads as a participle where it is used
         try:
             budget = await taken(self._take, self._account, self._count)
         except RateExceeded as error:
-            await self._context.send_initial_metadata(fields(error.budget))
+            retry_after = ("retry-after", str(math.ceil(error.retry_after_s or 0)))
+            await self._context.send_initial_metadata((*fields(error.budget), retry_after))
             raise
         self._telling = asyncio.ensure_future(self._context.send_initial_metadata(fields(budget)))
 
