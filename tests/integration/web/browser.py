@@ -164,6 +164,11 @@ class Page:
         await self.evaluate(f"document.querySelector({json.dumps(selector)}).select()")
         await self.call("Input.insertText", text=text)
 
+    async def see(self, selector: str) -> None:
+        """Scrolls to the first element of a CSS selector, once there is one."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        await self.until(f"{found} && ({found}.scrollIntoView({{block: 'center', behavior: 'instant'}}), true)")
+
     async def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """Writes a picture of what is seen, or of the whole page, as PNG."""
         answer = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

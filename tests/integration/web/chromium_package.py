@@ -30,7 +30,7 @@ FONTS = """<?xml version="1.0"?>
 
 
 class NoBrowserError(Exception):
-    """There is no browser for this machine; the text says what to do."""
+    """The package has no browser for this machine, and none is named; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,14 @@ def find() -> Chromium:
     """The browser that `ORDERGATE_CHROMIUM` names, else that of the package, which is installed if need be.
 
     Raises:
-        NoBrowserError: the variable names no file, or the package has none for this machine.
+        FileNotFoundError: the variable names a file that is not there.
+        NoBrowserError: the package has none for this machine.
         ToolError: the package could not be installed.
     """
     named = os.environ.get(VARIABLE)
     if named:
         if not Path(named).is_file():
-            raise NoBrowserError(f"{VARIABLE}={named} is not there")
+            raise FileNotFoundError(f"{VARIABLE} names {named}, which is not there")
         return Chromium(Path(named))
     if (sys.platform, platform.machine()) != MACHINE:
         raise NoBrowserError(f"no package has a browser for this machine; name a Chromium or Chrome in {VARIABLE}")
@@ -76,9 +77,19 @@ def _unpack(packed: Path, target: Path) -> None:
     part.mkdir()
     run(NODE, LOCK / "unpack.mjs", *(packed / name for name in PACKED), part, folder=part)
     for archive in part.glob("*.tar"):
-        with tarfile.open(archive) as files:
-            files.extractall(part, filter="data")
+        _extract(archive, part)
         archive.unlink()
     (part / "fonts.conf").write_text(FONTS % {"browser": target})
     (part / "chromium").chmod(0o755)
     part.rename(target)
+
+
+def _extract(archive: Path, target: Path) -> None:
+    """Writes the files of an archive; not by `extractall`, whose safe form some patch releases of Python lack."""
+    with tarfile.open(archive) as files:
+        for member in files:
+            content = files.extractfile(member)
+            if content is not None:
+                path = target / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.read())

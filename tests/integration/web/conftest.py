@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from clients.web import toolchain
 from tests.integration.web.browser import Browser, Page, browser
+from tests.integration.web.chromium_package import NoBrowserError, find
 
 DRIVER = Path(__file__).with_name("driver.js")
 BLANK = """<!doctype html>
@@ -57,7 +58,11 @@ def pages() -> Iterator[str]:
 @pytest_asyncio.fixture(scope="session")
 async def web_browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """The browser that the tests share."""
-    async with browser(await asyncio.to_thread(tmp_path_factory.mktemp, "browser")) as running:
+    try:
+        chromium = await asyncio.to_thread(find)
+    except NoBrowserError as error:
+        pytest.skip(str(error))
+    async with browser(tmp_path_factory.mktemp("browser"), chromium) as running:
         yield running
 
 

@@ -7,12 +7,15 @@ function shown(error) {
   return { name, reason, text, field, metadata, retryAfterMs, message, ...numbers };
 }
 
-/** Reads a stream from now on; what it gave, and how it failed, can be looked at any time. */
+/** Reads a stream from now on; what was picked of it, and how it failed, can be looked at any time. */
 function collect(stream, pick) {
   const kept = { values: [], failure: null };
   (async () => {
     try {
-      for await (const value of stream) kept.values.push(pick(value));
+      for await (const value of stream) {
+        const picked = pick(value);
+        if (picked !== undefined) kept.values.push(picked);
+      }
       kept.failure = { name: "ended" };
     } catch (error) {
       kept.failure = shown(error);
@@ -31,3 +34,9 @@ async function attempt(work) {
 }
 
 const seqOf = (report) => Number(report.seq);
+
+/** The best bid, empty when there is none; undefined for what says nothing of it. */
+function bidOf({ quote, change }) {
+  if (change === undefined) return quote?.bidPx ?? "";
+  return change.case === "quote" ? change.value.bidPx : undefined;
+}

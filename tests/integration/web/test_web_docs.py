@@ -66,6 +66,7 @@ async def tried(page: Page, operation: str, body: dict[str, str] | None = None, 
     assert status.split()[0] == "200"
     shown = await page.text(f"{answer} .response-col_description .highlight-code code")
     answered: dict[str, Any] = json.loads(shown)
+    await page.see(answer)
     return answered
 
 

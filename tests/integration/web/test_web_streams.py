@@ -101,8 +101,7 @@ async def test_reports_resume_without_a_gap(client: Page, system: Stack, sdk: Cl
 
 async def test_ticks_come_again_after_a_break(client: Page, system: Stack, sdk: Client) -> None:
     """First the present state, then what changes; after a break the state again, with what was missed in it."""
-    shown = "change => change.quote?.bidPx ?? change.change?.value?.bidPx"
-    await client.evaluate(f"ticks = collect(client.ticks(['{SYMBOL}']), {shown}); 0")
+    await client.evaluate(f"ticks = collect(client.ticks(['{SYMBOL}']), bidOf); 0")
     await client.until("ticks.values.length")
     first = await sdk.submit(bid("101.00"))
     await client.until("ticks.values.includes('101.00')")
