@@ -24,8 +24,8 @@ export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up test coverage check format lint types proto-lint breaking drift imports proto lock compile bench \
-  bench-core sim crash clean environment
+.PHONY: help up test coverage check format lint types proto-lint breaking drift web-client web imports \
+  proto lock compile bench bench-core sim crash clean environment
 .SUFFIXES:
 
 help: ## show the targets
@@ -44,7 +44,7 @@ coverage: $(INSTALLED) ## fail unless the tests take every branch of the core an
 	  tests/integration/journal $(ARGS)
 	@$(PY) -m coverage report
 
-check: format lint types proto-lint breaking drift imports ## format, lint, types, contracts, stubs, imports
+check: format lint types proto-lint breaking drift web-client imports ## format, lint, types, contracts, stubs, imports
 	@echo "check: all good"
 
 format: $(INSTALLED)
@@ -92,12 +92,21 @@ drift: $(INSTALLED)
 	@echo "check: stubs"
 	@$(PY) protos/generate.py --check
 
+# Node comes with the environment, the packages by their own lock on first use.
+web-client: $(INSTALLED)
+	@echo "check: web client"
+	@$(PY) -m clients.web.toolchain check
+
+web: $(INSTALLED) ## bundle the browser client and its example page; says where
+	@$(PY) -m clients.web.toolchain bundle
+
 imports: $(INSTALLED)
 	@echo "check: imports"
 	@ORDERGATE_INTERPRETED=1 $(PY) -m pytest tests/architecture/test_imports.py
 
 proto: $(INSTALLED) ## generate the stubs from the protos
 	@$(PY) protos/generate.py
+	@$(PY) -m clients.web.toolchain generate
 
 lock: $(INSTALLED) ## pin every package and its hashes again
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra embedded --extra native --universal --generate-hashes \
