@@ -120,7 +120,7 @@ class _GuardedMethod:
         self._handling = metrics.handling.labels(*self._labels)
         self._handled_ok = metrics.handled.labels(*self._labels, "OK")
 
-    async def unary_unary(self, request: Message | _Unreadable, context: Context) -> Message:
+    async def unary_unary(self, request: Message | _Unreadable, context: Context) -> Message | None:
         """A unary call, within its deadline or the default one."""
         began = self._begin()
         try:
@@ -129,7 +129,9 @@ class _GuardedMethod:
             async with asyncio.timeout(deadline_s):
                 response: Message = await self._behavior(message, context)
         except BaseException as error:
-            raise await self._failed(error, context, began) from None
+            if not self._refused(error, context, began):
+                raise
+            return None
         self._sent.inc()
         self._end(began)
         return response
@@ -143,7 +145,9 @@ class _GuardedMethod:
                 self._sent.inc()
                 yield response
         except BaseException as error:
-            raise await self._failed(error, context, began) from None
+            if not self._refused(error, context, began):
+                raise
+            return
         self._end(began)
 
     async def stream_stream(
@@ -157,7 +161,9 @@ class _GuardedMethod:
                 self._sent.inc()
                 yield response
         except BaseException as error:
-            raise await self._failed(error, context, began) from None
+            if not self._refused(error, context, began):
+                raise
+            return
         self._end(began)
 
     async def _bound(self, requests: AsyncIterator[Message | _Unreadable]) -> AsyncIterator[Message]:
@@ -195,21 +201,28 @@ class _GuardedMethod:
         self._handled_ok.inc()
         self._handling.observe(time.perf_counter() - began)
 
-    async def _failed(self, error: BaseException, context: Context, began: float) -> BaseException:
-        """Ends the call with the error's status; gives the exception to raise on."""
+    def _refused(self, error: BaseException, context: Context, began: float) -> bool:
+        """Lets the call end with the status of `error`; False when it is to be raised on.
+
+        Not by `context.abort`: gRPC keeps the exception that this raises in the call, and its traceback holds the
+        call. Such a call, and with it its place among those that a connection may have at once, lives on until
+        the garbage collector comes by, and a connection with a thousand refusals takes no more calls. For the same
+        reason the error forgets where it was raised: a future may hold it that is held there.
+        """
         self._handling.observe(time.perf_counter() - began)
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             metrics.handled.labels(*self._labels, "CANCELLED").inc()
-            return error
+            return False
         refused = self._refusal(error)
         if refused is None:
-            return error
+            return False
         metrics.handled.labels(*self._labels, refused.status.name).inc()
-        try:
-            await context.abort_with_status(rpc_status.to_status(status_of(refused)))
-        except grpc.aio.AbortError as abort:
-            return abort
-        raise AssertionError("abort_with_status returned")
+        status = rpc_status.to_status(status_of(refused))
+        context.set_trailing_metadata(status.trailing_metadata)
+        context.set_code(status.code)
+        context.set_details(status.details)
+        error.__traceback__ = None
+        return True
 
     def _refusal(self, error: BaseException) -> Refused | None:
         """The refusal that stands for `error`; None when the process itself is ending."""
