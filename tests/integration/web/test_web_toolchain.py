@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -47,6 +48,22 @@ def test_an_error_of_types_is_found(copied: Path) -> None:
     (wrong,) = toolchain.check()
     assert "example/wrong.ts" in wrong
     assert "error TS2322" in wrong
+
+
+def test_the_readme_compiles(copied: Path) -> None:
+    """What the README shows is what the client has."""
+    (snippet,) = re.findall(r"```ts\n(.*?)```", (toolchain.WEB / "README.md").read_text(), re.DOTALL)
+    (copied / "example" / "readme.ts").write_text(snippet.replace("@ordergate/web", "../src/index.js"))
+    assert toolchain.check() == []
+
+
+def test_the_library_can_be_imported() -> None:
+    """What `npm run build` gives is a module as it stands, with its types beside it."""
+    library = toolchain.script("build") / "dist" / "lib"
+    script = "import('./index.js').then((library) => console.log(JSON.stringify(Object.keys(library))))"
+    names = json.loads(toolchain.run(toolchain.NODE, "--eval", script, folder=library))
+    assert {"Client", "Denied", "StreamGap", "OrdType", "renewed"} <= set(names)
+    assert "submit(" in (library / "client.d.ts").read_text()
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)
