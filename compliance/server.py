@@ -18,8 +18,9 @@ from compliance.log import MS_PER_S, AuditLog
 from compliance.reader import Reader
 from compliance.service import AuditService
 from compliance.store import Store, connections
+from runtime.lifetimes import Lifetimes
 from runtime.logs import get_logger
-from runtime.serve import Health, Register, serve
+from runtime.serve import Health, Register, end_if_failed, serve
 from runtime.settings import Settings
 
 log = get_logger(__name__)
@@ -40,16 +41,22 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
         reader = Reader(pool)
         audit_log = AuditLog(Store(pool, reader, signer), reader, settings, health)
         await audit_log.open()
-        service = AuditService(reader, signer.verifier_key, settings.audit_checkpoint_interval_ms / MS_PER_S)
+        lifetimes = Lifetimes(settings)
+        interval_s = settings.audit_checkpoint_interval_ms / MS_PER_S
+        service = AuditService(reader, signer.verifier_key, lifetimes, interval_s)
+        watching = asyncio.create_task(lifetimes.run(), name="lifetimes")
+        watching.add_done_callback(end_if_failed)
         running = [asyncio.create_task(work) for work in (audit_log.follow(), audit_log.store(), audit_log.publish())]
+        health.on_drain(partial(lifetimes.drain, settings.drain_notice_s))
         for task in running:
             task.add_done_callback(partial(_ended, health))
         try:
             yield [partial(add_AuditServiceServicer_to_server, service)]
         finally:
+            watching.cancel()
             for task in running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(watching, *running, return_exceptions=True)
 
 
 def main() -> None:

@@ -13,18 +13,25 @@ from compliance.convert import INT64_MAX, audit_entry, checkpoint_message, page_
 from compliance.errors import LogCorrupt
 from compliance.merkle import Range, consistency_ranges, inclusion_ranges
 from compliance.reader import Reader, StoredCheckpoint
+from runtime.auth import current_principal, current_verifier
 from runtime.errors import Refused
+from runtime.lifetimes import Lifetimes
+from runtime.pulled import Pulled
 
 # Both bound what one stream holds in memory; a message stays far below what gRPC takes.
 STREAM_READ_ENTRIES = 1000
 MESSAGE_BYTES_SOFT_MAX = 1024 * 1024
+RETRY_DELAY_MS = 500
 
 
 class AuditService(audit_pb2_grpc.AuditServiceServicer):
     """The RPCs of `ordergate.compliance.v1.AuditService`."""
 
-    def __init__(self, reader: Reader, verifier_key: VerifierKey, checkpoint_interval_s: float) -> None:
+    def __init__(
+        self, reader: Reader, verifier_key: VerifierKey, lifetimes: Lifetimes, checkpoint_interval_s: float
+    ) -> None:
         self._reader = reader
+        self._lifetimes = lifetimes
         self._key = verifier_key
         self._interval_s = checkpoint_interval_s
 
@@ -87,16 +94,25 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
     async def StreamAuditEntries(
         self, request: audit.StreamAuditEntriesRequest, context: Any
     ) -> AsyncIterator[audit.StreamAuditEntriesResponse]:
-        """The entries of a range; the last message says that it is the last."""
+        """The entries of a range; the last message says that it is the last, or why the rest is not sent."""
         begin, end = request.from_index, await self._end_of(request)
-        try:
-            for at in range(begin, end, STREAM_READ_ENTRIES):
-                entries = await self._reader.entries(at, min(end, at + STREAM_READ_ENTRIES))
-                for message in _messages(at, entries):
+        ended = _Ended()
+        async with self._lifetimes.of(Pulled(ended.tell), current_principal(), current_verifier()):
+            try:
+                async for message in self._entries(begin, end):
+                    if ended.end is not None:
+                        yield audit.StreamAuditEntriesResponse(first_index=message.first_index, end=ended.end)
+                        return
                     yield message
-        except LogCorrupt as error:
-            raise Refused(types.REASON_INTERNAL, str(error)) from error
+            except LogCorrupt as error:
+                raise Refused(types.REASON_INTERNAL, str(error)) from error
         yield audit.StreamAuditEntriesResponse(first_index=end, complete=True)
+
+    async def _entries(self, begin: int, end: int) -> AsyncIterator[audit.StreamAuditEntriesResponse]:
+        for at in range(begin, end, STREAM_READ_ENTRIES):
+            entries = await self._reader.entries(at, min(end, at + STREAM_READ_ENTRIES))
+            for message in _messages(at, entries):
+                yield message
 
     async def _end_of(self, request: audit.StreamAuditEntriesRequest) -> int:
         end = request.to_index or (await self._checkpoint(0)).tree_size
@@ -119,6 +135,17 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
         text = f"{what}; checkpoints come at least every {self._interval_s:g} s while entries do"
         metadata = {"tree_size": str(tree_size)}
         return Refused(types.REASON_NOT_IN_LOG, text, metadata=metadata, retry_after_s=self._interval_s)
+
+
+class _Ended:
+    """Why a stream is not sent to its end, once that is known."""
+
+    def __init__(self) -> None:
+        self.end: types.StreamEnd | None = None
+
+    def tell(self, reason: types.Reason.ValueType, text: str) -> None:
+        """From now on the next message is the last."""
+        self.end = types.StreamEnd(reason=reason, text=text, retry_delay_ms=RETRY_DELAY_MS)
 
 
 def _messages(first_index: int, entries: Sequence[bytes]) -> Iterator[audit.StreamAuditEntriesResponse]:

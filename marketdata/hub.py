@@ -46,8 +46,8 @@ class Reader:
         return self._woken.is_set()
 
     def stop(self, end: End) -> None:
-        """Ends the stream."""
-        self.end = end
+        """Ends the stream; the first end is the one that counts."""
+        self.end = self.end or end
         self._woken.set()
 
 

@@ -14,6 +14,7 @@ from marketdata.feeds.runner import FeedRunner
 from marketdata.feeds.simulation import SimulationFeed
 from marketdata.replica import Replica
 from marketdata.service import MarketDataService, register
+from runtime.lifetimes import Lifetimes
 from runtime.serve import Health, Register, serve
 from runtime.settings import Settings
 
@@ -25,7 +26,9 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
     """Everything that the server consists of; it serves once the replica has caught up with the journal."""
     replica = Replica(settings, health)
     feeds = [FeedRunner(SimulationFeed(settings.feed_seed, settings.feed_interval_ms / MS_PER_S))]
+    lifetimes = Lifetimes(settings)
     running = [
+        asyncio.create_task(lifetimes.run(), name="lifetimes"),
         asyncio.create_task(replica.follow(), name="follow"),
         asyncio.create_task(replica.watch(), name="watch"),
         *(asyncio.create_task(feed.run(replica.instruments, replica.reference), name=feed.name) for feed in feeds),
@@ -38,7 +41,7 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
 
     health.on_drain(drain)
     try:
-        yield [partial(register, MarketDataService(replica, feeds, settings.heartbeat_interval_s))]
+        yield [partial(register, MarketDataService(replica, feeds, lifetimes, settings.heartbeat_interval_s))]
     finally:
         for task in running:
             task.cancel()

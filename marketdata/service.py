@@ -8,7 +8,7 @@ itself instead of using the generated function.
 import base64
 import binascii
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import grpc
@@ -17,11 +17,15 @@ from ordergate.types.v1 import types_pb2 as types
 
 from marketdata import convert, metrics
 from marketdata.feeds.runner import FeedRunner
+from marketdata.hub import End, Reader
 from marketdata.publisher import Publisher
 from marketdata.replica import Replica
 from marketdata.streams import BookStream, TickStream, TradeStream, run, subscribed
+from runtime.auth import current_principal, current_verifier
 from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused
+from runtime.lifetimes import Lifetimes
+from runtime.pulled import Pulled
 
 SERVICE = marketdata.DESCRIPTOR.services_by_name["MarketDataService"].full_name
 SYMBOLS_MAX = 256
@@ -34,9 +38,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class MarketDataService:
     """Quotes, depth and trades, as calls and as streams."""
 
-    def __init__(self, replica: Replica, feeds: Sequence[FeedRunner], heartbeat_interval_s: float) -> None:
+    def __init__(
+        self, replica: Replica, feeds: Sequence[FeedRunner], lifetimes: Lifetimes, heartbeat_interval_s: float
+    ) -> None:
         self._replica = replica
         self._feeds = feeds
+        self._lifetimes = lifetimes
         self._heartbeat_interval_s = heartbeat_interval_s
         self._epoch = unix_ns()
 
@@ -93,7 +100,7 @@ class MarketDataService:
         publisher = self._replica.publisher()
         results, symbols = _subscription(publisher, request.symbols)
         first = subscribed(results, 0, self._heartbeat_interval_s)
-        with publisher.tick_hub.joined(symbols) as reader, _counted("ticks"):
+        async with self._served("ticks", publisher.tick_hub.joined(symbols)) as reader:
             stream = TickStream(publisher, symbols, reader, first, self._epoch)
             async for message in run(stream, reader, self._heartbeat_interval_s):
                 yield message
@@ -104,14 +111,11 @@ class MarketDataService:
         levels_max = _depth(request.depth)
         results, symbols = _subscription(publisher, [request.symbol], "symbol")
         first = subscribed(results, publisher.market.seq, self._heartbeat_interval_s)
-        with (
-            publisher.book_hub.joined(symbols) as reader,
-            publisher.book_channel(request.symbol, levels_max) as channel,
-            _counted("book"),
-        ):
-            stream = BookStream(publisher, self._replica.view, channel, first)
-            async for message in run(stream, reader, self._heartbeat_interval_s):
-                yield message
+        async with self._served("book", publisher.book_hub.joined(symbols)) as reader:
+            with publisher.book_channel(request.symbol, levels_max) as channel:
+                stream = BookStream(publisher, self._replica.view, channel, first)
+                async for message in run(stream, reader, self._heartbeat_interval_s):
+                    yield message
 
     async def SubscribeTrades(
         self, request: marketdata.SubscribeTradesRequest, _context: Context
@@ -121,10 +125,18 @@ class MarketDataService:
         results, symbols = _subscription(publisher, request.symbols)
         resume_after = request.resume_after if request.HasField("resume_after") else publisher.market.seq
         first = subscribed(results, resume_after, self._heartbeat_interval_s)
-        with publisher.trade_hub.joined(symbols) as reader, _counted("trades"):
+        async with self._served("trades", publisher.trade_hub.joined(symbols)) as reader:
             stream = TradeStream(publisher, self._replica.view, reader, first, resume_after)
             async for message in run(stream, reader, self._heartbeat_interval_s):
                 yield message
+
+    @asynccontextmanager
+    async def _served(self, kind: str, joined: AbstractContextManager[Reader]) -> AsyncIterator[Reader]:
+        """The reader of a stream that is counted, and that ends with its caller's token."""
+        with joined as reader, _counted(kind):
+            stream = Pulled(lambda reason, text: reader.stop(End(reason, text)))
+            async with self._lifetimes.of(stream, current_principal(), current_verifier()):
+                yield reader
 
 
 def register(service: MarketDataService, server: grpc.aio.Server) -> None:

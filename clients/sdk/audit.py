@@ -14,6 +14,7 @@ from clients.sdk import errors, wire
 from clients.sdk.backoff import Backoff
 from clients.sdk.calls import Caller, bearer
 from clients.sdk.places import Method, Service
+from clients.sdk.streams import end_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ async def stream_leaves(
                 next_index += len(leaves.entries)
                 backoff.succeeded()
                 yield leaves
-        except errors.Unavailable as failure:
+        except errors.OrdergateError as failure:
+            if not isinstance(failure, errors.Unavailable) and not _ran_out(failure, next_index > from_index):
+                raise
             delay_s = backoff.next_delay(0.0 if method.leave(place) else failure.retry_after or 0.0)
             if delay_s is None:
                 raise
@@ -89,6 +92,11 @@ class AuditLog:
         return stream_leaves(self._caller, self._audit.StreamAuditEntries, from_index, to_index)
 
 
+def _ran_out(failure: errors.OrdergateError, had_begun: bool) -> bool:
+    """Whether only the token ended while the entries were sent; the next connection has a newer one."""
+    return had_begun and failure.reason == "TOKEN_EXPIRED"
+
+
 def _leaves(message: audit.StreamAuditEntriesResponse, next_index: int, to_index: int) -> AuditLeaves:
     if message.entries and message.first_index != next_index:
         raise errors.StreamGap(
@@ -96,6 +104,8 @@ def _leaves(message: audit.StreamAuditEntriesResponse, next_index: int, to_index
             from_seq=next_index + 1,
             to_seq=message.first_index,
         )
+    if message.HasField("end"):
+        raise end_error(message.end)
     if message.complete and next_index + len(message.entries) < to_index:
         raise errors.StreamGap(
             f"the audit log ended at leaf {next_index + len(message.entries)} of {to_index}", from_seq=next_index + 1

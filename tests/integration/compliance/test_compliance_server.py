@@ -157,6 +157,7 @@ async def settings(tmp_path: Path, database_url: str) -> AsyncIterator[Settings]
         auth_jwks_file=tmp_path / "keys" / "jwks.json",
         auth_service_key_file=tmp_path / "keys" / "service.pem",
         auth_dev_key_file=tmp_path / "keys" / "dev.pem",
+        auth_revocations_file=tmp_path / "keys" / "revocations.json",
         audit_key_file=tmp_path / "keys" / "audit.pem",
         audit_checkpoint_interval_ms=10,
         journal_segment_bytes=1 << 20,

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from ordergate.auth.v1 import auth_pb2 as ordergate_dot_auth_dot_v1_dot_auth__pb2
+from ordergate.types.v1 import types_pb2 as ordergate_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordergate/compliance/v1/audit.proto\x12\x17ordergate.compliance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cordergate/auth/v1/auth.proto\"\x9b\x02\n\nAuditEntry\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12.\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreceived_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61\x63\x63ount\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x10\n\x08order_id\x18\x08 \x01(\t\x12\x11\n\tcl_ord_id\x18\t \x01(\t\x12\r\n\x05\x61\x63tor\x18\n \x01(\t\x12\x11\n\tleaf_hash\x18\x0b \x01(\x0c\x12\r\n\x05\x65ntry\x18\x0c \x01(\x0c\"\xf6\x01\n\x17ListAuditEntriesRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x11\n\tcl_ord_id\x18\x04 \x01(\t\x12\x12\n\nevent_type\x18\x05 \x01(\t\x12-\n\tfrom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x08 \x01(\r\x12\x12\n\npage_token\x18\t \x01(\t\"|\n\x18ListAuditEntriesResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.ordergate.compliance.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x11\n\ttree_size\x18\x03 \x01(\x04\"z\n\nCheckpoint\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\")\n\x14GetCheckpointRequest\x12\x11\n\ttree_size\x18\x01 \x01(\x04\"f\n\x15GetCheckpointResponse\x12\x37\n\ncheckpoint\x18\x01 \x01(\x0b\x32#.ordergate.compliance.v1.Checkpoint\x12\x14\n\x0cverifier_key\x18\x02 \x01(\t\"A\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\"\x9f\x01\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x37\n\ncheckpoint\x18\x04 \x01(\x0b\x32#.ordergate.compliance.v1.Checkpoint\x12\x12\n\nproof_note\x18\x05 \x01(\t\"@\n\x1aGetConsistencyProofRequest\x12\x11\n\tfrom_size\x18\x01 \x01(\x04\x12\x0f\n\x07to_size\x18\x02 \x01(\x04\"\x7f\n\x1bGetConsistencyProofResponse\x12\x11\n\tfrom_size\x18\x01 \x01(\x04\x12\x0f\n\x07to_size\x18\x02 \x01(\x04\x12\x16\n\x0e\x66rom_root_hash\x18\x03 \x01(\x0c\x12\x14\n\x0cto_root_hash\x18\x04 \x01(\x0c\x12\x0e\n\x06hashes\x18\x05 \x03(\x0c\"A\n\x19StreamAuditEntriesRequest\x12\x12\n\nfrom_index\x18\x01 \x01(\x04\x12\x10\n\x08to_index\x18\x02 \x01(\x04\"T\n\x1aStreamAuditEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x02 \x03(\x0c\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x32\xa7\x07\n\x0c\x41uditService\x12\xba\x01\n\x10ListAuditEntries\x12\x30.ordergate.compliance.v1.ListAuditEntriesRequest\x1a\x31.ordergate.compliance.v1.ListAuditEntriesResponse\"A\xda\xe2\x18\x17\x08\x01\x12\x05\x04\x05\x03\x01\x02\x1a\x07\x61\x63\x63ount\"\x03\x04\x05\x03\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/compliance/audit-trail\x12\xa4\x01\n\rGetCheckpoint\x12-.ordergate.compliance.v1.GetCheckpointRequest\x1a..ordergate.compliance.v1.GetCheckpointResponse\"4\xda\xe2\x18\x0b\x08\x01\x12\x07\x01\x02\x03\x04\x05\x06\x07\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/compliance/checkpoint\x12\xb6\x01\n\x11GetInclusionProof\x12\x31.ordergate.compliance.v1.GetInclusionProofRequest\x1a\x32.ordergate.compliance.v1.GetInclusionProofResponse\":\xda\xe2\x18\x0b\x08\x01\x12\x07\x01\x02\x03\x04\x05\x06\x07\x82\xd3\xe4\x93\x02%\x12#/api/v1/compliance/proofs/inclusion\x12\xbe\x01\n\x13GetConsistencyProof\x12\x33.ordergate.compliance.v1.GetConsistencyProofRequest\x1a\x34.ordergate.compliance.v1.GetConsistencyProofResponse\"<\xda\xe2\x18\x0b\x08\x01\x12\x07\x01\x02\x03\x04\x05\x06\x07\x82\xd3\xe4\x93\x02\'\x12%/api/v1/compliance/proofs/consistency\x12\xb8\x01\n\x12StreamAuditEntries\x12\x32.ordergate.compliance.v1.StreamAuditEntriesRequest\x1a\x33.ordergate.compliance.v1.StreamAuditEntriesResponse\"7\xda\xe2\x18\x06\x08\x01\x12\x02\x04\x05\x82\xd3\xe4\x93\x02\'\x12%/api/v1/compliance/audit-trail:stream0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordergate/compliance/v1/audit.proto\x12\x17ordergate.compliance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cordergate/auth/v1/auth.proto\x1a\x1eordergate/types/v1/types.proto\"\x9b\x02\n\nAuditEntry\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12.\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreceived_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61\x63\x63ount\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x10\n\x08order_id\x18\x08 \x01(\t\x12\x11\n\tcl_ord_id\x18\t \x01(\t\x12\r\n\x05\x61\x63tor\x18\n \x01(\t\x12\x11\n\tleaf_hash\x18\x0b \x01(\x0c\x12\r\n\x05\x65ntry\x18\x0c \x01(\x0c\"\xf6\x01\n\x17ListAuditEntriesRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x11\n\tcl_ord_id\x18\x04 \x01(\t\x12\x12\n\nevent_type\x18\x05 \x01(\t\x12-\n\tfrom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x08 \x01(\r\x12\x12\n\npage_token\x18\t \x01(\t\"|\n\x18ListAuditEntriesResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.ordergate.compliance.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x11\n\ttree_size\x18\x03 \x01(\x04\"z\n\nCheckpoint\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\")\n\x14GetCheckpointRequest\x12\x11\n\ttree_size\x18\x01 \x01(\x04\"f\n\x15GetCheckpointResponse\x12\x37\n\ncheckpoint\x18\x01 \x01(\x0b\x32#.ordergate.compliance.v1.Checkpoint\x12\x14\n\x0cverifier_key\x18\x02 \x01(\t\"A\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\"\x9f\x01\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x37\n\ncheckpoint\x18\x04 \x01(\x0b\x32#.ordergate.compliance.v1.Checkpoint\x12\x12\n\nproof_note\x18\x05 \x01(\t\"@\n\x1aGetConsistencyProofRequest\x12\x11\n\tfrom_size\x18\x01 \x01(\x04\x12\x0f\n\x07to_size\x18\x02 \x01(\x04\"\x7f\n\x1bGetConsistencyProofResponse\x12\x11\n\tfrom_size\x18\x01 \x01(\x04\x12\x0f\n\x07to_size\x18\x02 \x01(\x04\x12\x16\n\x0e\x66rom_root_hash\x18\x03 \x01(\x0c\x12\x14\n\x0cto_root_hash\x18\x04 \x01(\x0c\x12\x0e\n\x06hashes\x18\x05 \x03(\x0c\"A\n\x19StreamAuditEntriesRequest\x12\x12\n\nfrom_index\x18\x01 \x01(\x04\x12\x10\n\x08to_index\x18\x02 \x01(\x04\"\x80\x01\n\x1aStreamAuditEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x02 \x03(\x0c\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12*\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x1d.ordergate.types.v1.StreamEnd2\xa7\x07\n\x0c\x41uditService\x12\xba\x01\n\x10ListAuditEntries\x12\x30.ordergate.compliance.v1.ListAuditEntriesRequest\x1a\x31.ordergate.compliance.v1.ListAuditEntriesResponse\"A\xda\xe2\x18\x17\x08\x01\x12\x05\x04\x05\x03\x01\x02\x1a\x07\x61\x63\x63ount\"\x03\x04\x05\x03\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/compliance/audit-trail\x12\xa4\x01\n\rGetCheckpoint\x12-.ordergate.compliance.v1.GetCheckpointRequest\x1a..ordergate.compliance.v1.GetCheckpointResponse\"4\xda\xe2\x18\x0b\x08\x01\x12\x07\x01\x02\x03\x04\x05\x06\x07\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/compliance/checkpoint\x12\xb6\x01\n\x11GetInclusionProof\x12\x31.ordergate.compliance.v1.GetInclusionProofRequest\x1a\x32.ordergate.compliance.v1.GetInclusionProofResponse\":\xda\xe2\x18\x0b\x08\x01\x12\x07\x01\x02\x03\x04\x05\x06\x07\x82\xd3\xe4\x93\x02%\x12#/api/v1/compliance/proofs/inclusion\x12\xbe\x01\n\x13GetConsistencyProof\x12\x33.ordergate.compliance.v1.GetConsistencyProofRequest\x1a\x34.ordergate.compliance.v1.GetConsistencyProofResponse\"<\xda\xe2\x18\x0b\x08\x01\x12\x07\x01\x02\x03\x04\x05\x06\x07\x82\xd3\xe4\x93\x02\'\x12%/api/v1/compliance/proofs/consistency\x12\xb8\x01\n\x12StreamAuditEntries\x12\x32.ordergate.compliance.v1.StreamAuditEntriesRequest\x1a\x33.ordergate.compliance.v1.StreamAuditEntriesResponse\"7\xda\xe2\x18\x06\x08\x01\x12\x02\x04\x05\x82\xd3\xe4\x93\x02\'\x12%/api/v1/compliance/audit-trail:stream0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,30 +45,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._serialized_options = b'\332\342\030\013\010\001\022\007\001\002\003\004\005\006\007\202\323\344\223\002\'\022%/api/v1/compliance/proofs/consistency'
   _globals['_AUDITSERVICE'].methods_by_name['StreamAuditEntries']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['StreamAuditEntries']._serialized_options = b'\332\342\030\006\010\001\022\002\004\005\202\323\344\223\002\'\022%/api/v1/compliance/audit-trail:stream'
-  _globals['_AUDITENTRY']._serialized_start=158
-  _globals['_AUDITENTRY']._serialized_end=441
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=444
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=690
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=692
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=816
-  _globals['_CHECKPOINT']._serialized_start=818
-  _globals['_CHECKPOINT']._serialized_end=940
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=942
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=983
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=985
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1087
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1089
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1154
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1157
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1316
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1318
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1382
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1384
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1511
-  _globals['_STREAMAUDITENTRIESREQUEST']._serialized_start=1513
-  _globals['_STREAMAUDITENTRIESREQUEST']._serialized_end=1578
-  _globals['_STREAMAUDITENTRIESRESPONSE']._serialized_start=1580
-  _globals['_STREAMAUDITENTRIESRESPONSE']._serialized_end=1664
-  _globals['_AUDITSERVICE']._serialized_start=1667
-  _globals['_AUDITSERVICE']._serialized_end=2602
+  _globals['_AUDITENTRY']._serialized_start=190
+  _globals['_AUDITENTRY']._serialized_end=473
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=476
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=722
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=724
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=848
+  _globals['_CHECKPOINT']._serialized_start=850
+  _globals['_CHECKPOINT']._serialized_end=972
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=974
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1015
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1017
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1119
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1121
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1186
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1189
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1348
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1350
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1414
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1416
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1543
+  _globals['_STREAMAUDITENTRIESREQUEST']._serialized_start=1545
+  _globals['_STREAMAUDITENTRIESREQUEST']._serialized_end=1610
+  _globals['_STREAMAUDITENTRIESRESPONSE']._serialized_start=1613
+  _globals['_STREAMAUDITENTRIESRESPONSE']._serialized_end=1741
+  _globals['_AUDITSERVICE']._serialized_start=1744
+  _globals['_AUDITSERVICE']._serialized_end=2679
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from ordergate.types.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -440,6 +441,7 @@ class StreamAuditEntriesResponse(_message.Message):
     FIRST_INDEX_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     first_index: _builtins.int
     """Index of the first entry."""
     complete: _builtins.bool
@@ -448,16 +450,23 @@ class StreamAuditEntriesResponse(_message.Message):
     def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """The entries' bytes."""
 
+    @_builtins.property
+    def end(self) -> _types_pb2.StreamEnd:
+        """In the last message of a stream that the server ends before: why, such as
+        TOKEN_EXPIRED or TOKEN_REVOKED. `first_index` is where to go on.
+        """
+
     def __init__(
         self,
         *,
         first_index: _builtins.int = ...,
         entries: _abc.Iterable[_builtins.bytes] | None = ...,
         complete: _builtins.bool = ...,
+        end: _types_pb2.StreamEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "entries", b"entries", "first_index", b"first_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "end", b"end", "entries", b"entries", "first_index", b"first_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,101 @@
+"""Streams of market data end with the token of their caller."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from ordergate.marketdata.v1 import marketdata_pb2 as md
+from ordergate.types.v1 import types_pb2 as types
+
+from runtime import tokens
+from runtime.revocations import Revocation, add
+from tests.integration.marketdata.venue import Venue
+
+SHORT_S = 2
+OVER_WITHIN_S = 30
+
+STREAMS: dict[str, Callable[[Any], Any]] = {
+    "ticks": lambda stub: (stub.SubscribeTicks, md.SubscribeTicksRequest(symbols=["AAPL"])),
+    "book": lambda stub: (stub.SubscribeBook, md.SubscribeBookRequest(symbol="AAPL")),
+    "trades": lambda stub: (stub.SubscribeTrades, md.SubscribeTradesRequest(symbols=["AAPL"])),
+}
+
+
+def header(venue: Venue, subject: str, ttl_s: int = 600) -> tuple[tuple[str, str], ...]:
+    """Call metadata of a subject."""
+    settings = venue.settings
+    token = tokens.issue(
+        venue.key,
+        kid=tokens.DEV_KID,
+        subject=subject,
+        roles=["trader"],
+        accounts=["DEMO"],
+        ttl_s=ttl_s,
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+    )
+    return (("authorization", f"Bearer {token}"),)
+
+
+async def begun(venue: Venue, name: str, metadata: tuple[tuple[str, str], ...]) -> Any:
+    """A stream after its first message."""
+    method, request = STREAMS[name](venue.stub)
+    call = method(request, metadata=metadata)
+    assert (await call.read()).WhichOneof("message") == "subscribed"
+    return call
+
+
+async def end_of(call: Any) -> types.StreamEnd:
+    """How a stream ends in band; nothing comes after it."""
+    async with asyncio.timeout(OVER_WITHIN_S):
+        while (message := await call.read()).WhichOneof("message") != "end":
+            pass
+        assert await call.read() is grpc.aio.EOF
+    end: types.StreamEnd = message.end
+    return end
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_revoked_subject_loses_its_streams(venue: Venue, name: str) -> None:
+    """In band with the reason, while the streams of others go on; a new call is refused."""
+    revoked, other = await begun(venue, name, header(venue, "ann")), await begun(venue, name, header(venue, "bob"))
+    add(venue.settings.auth_revocations_file, [Revocation(subject="ann")], time.time())
+    assert (await end_of(revoked)).reason == types.REASON_TOKEN_REVOKED
+    assert (await other.read()).WhichOneof("message") != "end"
+    other.cancel()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_an_expired_token_ends_its_streams(venue: Venue, name: str) -> None:
+    """A stream lives as long as the token that it was begun with, and says why it ends."""
+    call = await begun(venue, name, header(venue, "ann", ttl_s=SHORT_S))
+    end = await end_of(call)
+    assert (end.reason, end.retry_delay_ms > 0) == (types.REASON_TOKEN_EXPIRED, True)
+
+
+async def test_a_removed_key_ends_the_streams_of_its_tokens(venue: Venue) -> None:
+    """The key is taken out of the file while the server runs."""
+    call = await begun(venue, "ticks", header(venue, "ann"))
+    path = venue.settings.auth_jwks_file
+    keys = json.loads(path.read_text())["keys"]
+    tokens.write_jwks(path, [key for key in keys if key["kid"] != tokens.DEV_KID])
+    assert (await end_of(call)).reason == types.REASON_TOKEN_REVOKED
+
+
+async def test_a_reader_that_takes_nothing_is_let_go(venue: Venue) -> None:
+    """Whoever is revoked and does not even take the end keeps no place at the server."""
+    request = md.SubscribeTicksRequest(symbols=["AAPL"])
+    call: Any = venue.stub.SubscribeTicks(request, metadata=header(venue, "ann"))
+    assert (await call.read()).WhichOneof("message") == "subscribed"
+    status = venue.stub.GetFeedStatus
+    others = header(venue, "bob")
+    assert (await status(md.GetFeedStatusRequest(), metadata=others)).subscriptions == 1
+    add(venue.settings.auth_revocations_file, [Revocation(subject="ann")], time.time())
+    async with asyncio.timeout(OVER_WITHIN_S):
+        while (await status(md.GetFeedStatusRequest(), metadata=others)).subscriptions:
+            await asyncio.sleep(0.05)
+    call.cancel()
