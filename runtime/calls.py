@@ -129,8 +129,10 @@ class _GuardedMethod:
             async with asyncio.timeout(deadline_s):
                 response: Message = await self._behavior(message, context)
         except BaseException as error:
-            if not self._refused(error, context, began):
+            status = self._ending(error, began)
+            if status is None:
                 raise
+            await _aborted(context, status)
             return None
         self._sent.inc()
         self._end(began)
@@ -145,30 +147,41 @@ class _GuardedMethod:
                 self._sent.inc()
                 yield response
         except BaseException as error:
-            if not self._refused(error, context, began):
+            status = self._ending(error, began)
+            if status is None:
                 raise
+            context.set_trailing_metadata(status.trailing_metadata)
+            context.set_code(status.code)
+            context.set_details(status.details)
             return
         self._end(began)
 
     async def stream_stream(
-        self, requests: AsyncIterator[Message | _Unreadable], context: Context
+        self, _requests: AsyncIterator[Message | _Unreadable], context: Context
     ) -> AsyncIterator[Message]:
-        """A bidirectional stream; the accounts of its first message are held against the token."""
+        """A bidirectional stream; the accounts of its first message are held against the token.
+
+        gRPC's own iterator of requests holds itself, once it is used, and with it the call.
+        """
         began = self._begin()
         try:
             await self._authorize(context)
-            async for response in self._behavior(self._bound(requests), context):
+            async for response in self._behavior(self._bound(context), context):
                 self._sent.inc()
                 yield response
         except BaseException as error:
-            if not self._refused(error, context, began):
+            status = self._ending(error, began)
+            if status is None:
                 raise
+            context.set_trailing_metadata(status.trailing_metadata)
+            context.set_code(status.code)
+            context.set_details(status.details)
             return
         self._end(began)
 
-    async def _bound(self, requests: AsyncIterator[Message | _Unreadable]) -> AsyncIterator[Message]:
+    async def _bound(self, context: Context) -> AsyncIterator[Message]:
         first = True
-        async for request in requests:
+        while (request := await context.read()) is not grpc.aio.EOF:
             yield self._taken(request, bind=first)
             first = False
 
@@ -201,28 +214,22 @@ class _GuardedMethod:
         self._handled_ok.inc()
         self._handling.observe(time.perf_counter() - began)
 
-    def _refused(self, error: BaseException, context: Context, began: float) -> bool:
-        """Lets the call end with the status of `error`; False when it is to be raised on.
+    def _ending(self, error: BaseException, began: float) -> grpc.Status | None:
+        """The status that the call ends with because of `error`; None when it is to be raised on.
 
-        Not by `context.abort`: gRPC keeps the exception that this raises in the call, and its traceback holds the
-        call. Such a call, and with it its place among those that a connection may have at once, lives on until
-        the garbage collector comes by, and a connection with a thousand refusals takes no more calls. For the same
-        reason the error forgets where it was raised: a future may hold it that is held there.
+        The error forgets where it was raised: a future may hold it that is held there, and with it the call.
         """
         self._handling.observe(time.perf_counter() - began)
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             metrics.handled.labels(*self._labels, "CANCELLED").inc()
-            return False
+            return None
         refused = self._refusal(error)
         if refused is None:
-            return False
+            return None
         metrics.handled.labels(*self._labels, refused.status.name).inc()
-        status = rpc_status.to_status(status_of(refused))
-        context.set_trailing_metadata(status.trailing_metadata)
-        context.set_code(status.code)
-        context.set_details(status.details)
         error.__traceback__ = None
-        return True
+        status: grpc.Status = rpc_status.to_status(status_of(refused))
+        return status
 
     def _refusal(self, error: BaseException) -> Refused | None:
         """The refusal that stands for `error`; None when the process itself is ending."""
@@ -235,6 +242,19 @@ class _GuardedMethod:
             log.error("call failed", method=self._method, exc_info=error)
             return Refused(types.REASON_INTERNAL, "a fault of the server; it has been logged")
         return None
+
+
+async def _aborted(context: Context, status: grpc.Status) -> None:
+    """Ends a unary call with a status, and without a message: over REST that would stand in the place of the error.
+
+    gRPC keeps the exception of an abort in the call, and raises it again when the handler is done. A traceback in it
+    would hold the call, and with it its place among those that a connection may have at once, until the garbage
+    collector comes by; so it remembers nothing. Streams send no message when they end, and need no abort.
+    """
+    try:
+        await context.abort_with_status(status)
+    except grpc.aio.AbortError as abort:
+        abort.__traceback__ = abort.__context__ = None
 
 
 def _serializer(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
