@@ -180,11 +180,11 @@ class Session(Reader):
             except Refused as refused:
                 self._answers.refuse(command.correlation_id, refused)
         if encoded.commands:
-            self._hand_over(*self._charged(encoded))
+            self._hand_over(*await self._charged(encoded))
 
-    def _charged(self, encoded: Encoded) -> tuple[list[bytes], list[int]]:
+    async def _charged(self, encoded: Encoded) -> tuple[list[bytes], list[int]]:
         """The commands that are within the limits, and their tags; the others are refused."""
-        over = self.commands.charge(encoded)
+        over = await self.commands.charge(encoded)
         if not over:
             return encoded.commands, encoded.tags
         for place in sorted(over):

@@ -16,7 +16,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission
 from gateway.encoding import Envelope
-from gateway.rates.limits import RateLimits
+from gateway.rates.limits import RateLimits, taken
 from gateway.session_terms import Terms
 from runtime.clock import unix_ns
 from runtime.errors import Refused
@@ -95,7 +95,7 @@ class SessionCommands:
         encoded.tags.append(command.correlation_id)
         encoded.charges.append(charge)
 
-    def charge(self, encoded: Encoded) -> dict[int, Refused]:
+    async def charge(self, encoded: Encoded) -> dict[int, Refused]:
         """Takes what a frame's commands cost out of their budgets.
 
         All of a kind at once; only where they do not all fit, one by one in their order.
@@ -107,12 +107,12 @@ class SessionCommands:
         counts = {charge: encoded.charges.count(charge) for charge in set(encoded.charges) if charge is not None}
         for charge, count in counts.items():
             try:
-                self._take(charge, count)
+                await self._take(charge, count)
             except Refused:
-                refused.update(self._charge_singly(charge, encoded.charges))
+                refused.update(await self._charge_singly(charge, encoded.charges))
         return refused
 
-    def _charge_singly(self, charge: Charge, charges: Sequence[Charge | None]) -> dict[int, Refused]:
+    async def _charge_singly(self, charge: Charge, charges: Sequence[Charge | None]) -> dict[int, Refused]:
         refused: dict[int, Refused] = {}
         over: Refused | None = None
         for place, one in enumerate(charges):
@@ -121,17 +121,17 @@ class SessionCommands:
             try:
                 # Behind the first that does not fit none is tried: those that were sent first go first.
                 if over is None:
-                    self._take(charge, 1)
+                    await self._take(charge, 1)
             except Refused as error:
                 over = error
             if over is not None:
                 refused[place] = over
         return refused
 
-    def _take(self, charge: Charge, count: int) -> None:
+    async def _take(self, charge: Charge, count: int) -> None:
         account, is_cancel = charge
         take = self._limits.take_cancels if is_cancel else self._limits.take_orders
-        take(account, count, self._envelope.session_id)
+        await taken(take, account, count, self._envelope.session_id)
 
     def _encode_rare(
         self, kind: str | None, command: wire.SessionCommand, received_unix_ns: int

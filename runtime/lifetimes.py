@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
+import grpc
 from grpc_status import rpc_status
 from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge
@@ -235,7 +236,11 @@ _aborting: set[asyncio.Task[None]] = set()
 async def _abort(context: Any, refused: Refused) -> None:
     # The call may have ended meanwhile, in one of many ways; then there is nothing left to do.
     with suppress(Exception, asyncio.CancelledError):
-        await context.abort_with_status(rpc_status.to_status(status_of(refused)))
+        try:
+            await context.abort_with_status(rpc_status.to_status(status_of(refused)))
+        except grpc.aio.AbortError as abort:
+            # The call keeps it; with its traceback it would keep the call.
+            abort.__traceback__ = abort.__context__ = None
 
 
 def _finish(life: Life, reason: types.Reason.ValueType, text: str) -> None:

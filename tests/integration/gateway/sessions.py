@@ -77,7 +77,7 @@ async def history(venue: Venue, after_seq: int = 0) -> list[events.Event]:
 
 async def session_events(venue: Venue, session_id: str) -> list[str]:
     """What the journal says of a session, in order."""
-    told = []
+    told: list[str] = []
     for event in await history(venue):
         kind = event.WhichOneof("body") or ""
         if not kind.startswith("session_"):

@@ -79,7 +79,6 @@ async def test_a_newer_token_must_allow_as_much(
     roles: Sequence[str],
     accounts: Sequence[str],
     subject: str,
-    ttl_s: int,
     reason: types.Reason.ValueType,
 ) -> None:
     """Another caller's, or one that does not allow what the session does, ends it in band."""

@@ -101,15 +101,20 @@ class Venue:
         self._gateway = AsyncExitStack()
         self._cable = AsyncExitStack()
         self.gateway: Running
+        self.channel: grpc.aio.Channel | None = None
         self.cable: Cable
 
     async def start_matching(self) -> None:
         """Starts matching, where it was before if it ran before."""
         server = await self._matching.enter_async_context(running("matching", matching.server.parts, self.settings))
         if not self.settings.matching_port:
-            self.settings = self.settings.model_copy(update={"matching_port": server.port})
-            self.cable = await self._cable.enter_async_context(cable(server.port))
-            self.settings = self.settings.model_copy(update={"matching_address": self.cable.address})
+            await self.plug_in(server.port)
+
+    async def plug_in(self, matching_port: int) -> None:
+        """Lays the cable to the matching server on a port."""
+        self.cable = await self._cable.enter_async_context(cable(matching_port))
+        places = {"matching_port": matching_port, "matching_address": self.cable.address}
+        self.settings = self.settings.model_copy(update=places)
 
     async def stop_matching(self) -> None:
         """Ends matching in order."""
@@ -127,7 +132,8 @@ class Venue:
     async def stop_gateway(self) -> None:
         """Ends the gateway in order; the client's channel stays open until then."""
         await self._gateway.aclose()
-        await self.channel.close()
+        if self.channel is not None:
+            await self.channel.close()
 
     async def stop(self) -> None:
         """Ends both and pulls the cable."""
@@ -276,7 +282,7 @@ class SessionClient:
 
 @asynccontextmanager
 async def session(venue: Venue, metadata: Metadata | None = None, **logon: Any) -> AsyncIterator[SessionClient]:
-    """A session that has logged on; unless told otherwise its orders stay when it ends, and the next test hears nothing.
+    """A session that has logged on; unless told otherwise its orders stay when it ends: the next test hears nothing.
 
     Give `cancel_on_disconnect=None` to leave that to the gateway.
     """
