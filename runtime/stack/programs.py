@@ -22,6 +22,7 @@ from runtime.tls import channel_credentials
 
 ORDERGATE = (sys.executable, "-m", "clients.cli.main")
 PROBE_TIMEOUT_S = 1.0
+CONNECTIONS_TRIED = 16
 SERVING = "gateway_serving"
 """Envoy's cluster of the gateways that serve."""
 # Beyond the time in which a server finishes its calls.
@@ -104,7 +105,15 @@ async def seen_by_envoy(settings: Settings, gateways: Sequence[Settings]) -> boo
     clusters = {cluster["name"]: cluster for cluster in json.loads(answer)["cluster_statuses"]}
     addresses = [host["address"]["socket_address"] for host in _healthy(clusters.get(SERVING, {}))]
     healthy = {f"{address['address']}:{address['port_value']}" for address in addresses}
-    return all(gateway.gateway_address in healthy for gateway in gateways)
+    seen = all(gateway.gateway_address in healthy for gateway in gateways)
+    return seen and (not gateways or await _passed_on(settings))
+
+
+async def _passed_on(settings: Settings) -> bool:
+    """Whether Envoy's threads, which hear of it one after the other, pass calls on; each takes its own connections."""
+    host = settings.gateway_address.rpartition(":")[0].strip("[]")
+    probes = (answers_ok(host, settings.envoy_port, "/health/live") for _ in range(CONNECTIONS_TRIED))
+    return all(await asyncio.gather(*probes))
 
 
 def _healthy(cluster: dict[str, Any]) -> list[dict[str, Any]]:

@@ -25,7 +25,9 @@ from runtime.tokens import DEV_KID, LIFETIME_S_MAX, issue
 # What starts together; each waits for what stands before it. Of the gateways only the first is named.
 START_STAGES = (
     ("postgres", "valkey", "matching"),
-    ("compliance", "marketdata", GATEWAY, "envoy"),
+    ("compliance", "marketdata", GATEWAY),
+    # Takes nothing before it has looked at every server.
+    ("envoy",),
     ("market-maker",),
 )
 # The way in closes first, what others write to closes last.

@@ -27,7 +27,7 @@ METADATA = tuple[tuple[str, str], ...]
 
 def genesis(desks: int, path: Path) -> Path:
     """Writes what a venue with so many desks begins with: one instrument, and an account for each desk."""
-    holdings = {"cash": {"USD": "1000000000000"}, "positions": {SYMBOL: {"qty": "1000000000", "price": "100"}}}
+    holdings = {"cash": {"USD": "1000000000"}, "positions": {SYMBOL: {"qty": "10000000", "price": "100"}}}
     content = {
         "instruments": [
             {"symbol": SYMBOL, "asset_class": "EQUITY", "currency": "USD", "tick_size": "0.01", "lot_size": "1"}

@@ -112,7 +112,7 @@ async def _group(group: tuple[str, ...], sends: dict[str, ways.Send], echo: ways
     rate_per_s = load.rate_per_s / len(group)
     for way in group:
         await open_loop(sends[way], rate_per_s, min(WARM_UP_ORDERS, int(rate_per_s * load.seconds)))
-    await open_loop(echo, load.rate_per_s, WARM_UP_ORDERS)
+    await open_loop(echo, load.rate_per_s, min(WARM_UP_ORDERS, int(load.rate_per_s * load.seconds)))
     taken: dict[str, list[float]] = {way: [] for way in (*group, "echo")}
     left_s = load.seconds
     while left_s > 0:

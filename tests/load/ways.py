@@ -86,8 +86,10 @@ async def session(system: Stack, desks: Desks, sessions: int) -> AsyncIterator[S
             order_id = await ours[number // desks.number % len(ours)].send(order)
             desks.answered(order.cl_ord_id, order_id)
 
-        yield send
-        await asyncio.gather(*(line.log_out() for line in lines))
+        try:
+            yield send
+        finally:
+            await asyncio.gather(*(line.log_out() for line in lines))
 
 
 class _Line:
@@ -100,6 +102,7 @@ class _Line:
         self._call = stub.OrderSession(metadata=metadata)
         self._numbers = count(1)
         self._awaited: dict[int, asyncio.Future[str]] = {}
+        self._writing = asyncio.Lock()
         self._reading: asyncio.Task[None]
 
     async def log_on(self) -> None:
@@ -120,7 +123,9 @@ class _Line:
         correlation_id = next(self._numbers)
         answer = asyncio.get_running_loop().create_future()
         self._awaited[correlation_id] = answer
-        await self._call.write(submit(correlation_id, order))
+        # gRPC takes one message at a time.
+        async with self._writing:
+            await self._call.write(submit(correlation_id, order))
         async with asyncio.timeout(ANSWER_WITHIN_S):
             return str(await answer)
 
