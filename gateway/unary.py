@@ -87,7 +87,7 @@ class Unary:
             # Only what has the usual layout is surely no refusal.
             refused = refusal(told[0].parsed(), self._instruments)
             if refused is not None:
-                raise refused
+                raise _marked(refused, repeated=repeated)
         if repeated:
             (original,) = self._reports([told[0].parsed()], durable_unix_ns)
             original.poss_dup = True
@@ -126,7 +126,7 @@ class Unary:
             Refused: it was refused or not taken.
         """
         answer = await self._answer(command)
-        return mass_canceled(self._accepted(answer.told[0]), poss_dup=answer.repeated)
+        return mass_canceled(self._accepted(answer), poss_dup=answer.repeated)
 
     async def quotes(self, command: bytes) -> wire.SubmitQuotesResponse:
         """What became of a mass quote and of its sides.
@@ -135,7 +135,7 @@ class Unary:
             Refused: it was refused as a whole, or not taken.
         """
         answer = await self._answer(command)
-        accepted = self._accepted(answer.told[0])
+        accepted = self._accepted(answer)
         response = quoted(accepted, poss_dup=answer.repeated)
         if not answer.repeated:
             sides = _of_quotes(event.parsed() for event in answer.told[1:])
@@ -183,7 +183,9 @@ class Unary:
             Refused: the basket as a whole was refused.
         """
         first: dict[str, events.Event] = {}
-        self._check_taken(told[0].parsed())
+        answering = told[0].parsed()
+        if answering.HasField("command_refused"):
+            raise refused_command(answering.command_refused)
         for told_event in told:
             event = told_event.parsed()
             order = event.order
@@ -191,14 +193,15 @@ class Unary:
                 first[order.cl_ord_id] = event
         return first
 
-    def _accepted(self, told: Event) -> events.Event:
+    def _accepted(self, answer: Answer) -> events.Event:
         """The event that answers a request about many orders.
 
         Raises:
             Refused: it was refused.
         """
-        event = told.parsed()
-        self._check_taken(event)
+        event = answer.told[0].parsed()
+        if event.HasField("command_refused"):
+            raise _marked(refused_command(event.command_refused), repeated=answer.repeated)
         if event.HasField("order"):
             # A key that was used for something else is refused like that of an order.
             refused = refusal(event, self._instruments)
@@ -206,16 +209,19 @@ class Unary:
             raise refused
         return event
 
-    def _check_taken(self, event: events.Event) -> None:
-        if event.HasField("command_refused"):
-            raise refused_command(event.command_refused)
-
     def _reports(self, told: Sequence[events.Event], durable_unix_ns: int) -> list[orders.ExecutionReport]:
         epoch, sent_unix_ns = self._link.epoch, unix_ns()
         reports = [report(event, self._instruments, epoch, durable_unix_ns) for event in told]
         for made in reports:
             made.sent_unix_ns = sent_unix_ns
         return reports
+
+
+def _marked(refused: Refused, *, repeated: bool) -> Refused:
+    """A refusal that says whether it is the original one of an earlier request, FIX tag 43."""
+    if repeated:
+        refused.metadata["poss_dup"] = "true"
+    return refused
 
 
 def _of_order(told: Sequence[Event]) -> list[Event]:
