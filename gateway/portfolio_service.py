@@ -15,7 +15,7 @@ from gateway.link import Link
 from gateway.lookup import check_account
 from gateway.portfolio_stream import Portfolios
 from gateway.rates.charge import charged
-from gateway.rates.limits import RateLimits
+from gateway.rates.limits import RateLimits, taken
 from runtime.instruments import Instruments
 from runtime.lifetimes import Lifetimes
 
@@ -88,13 +88,14 @@ class PortfolioService(portfolio_pb2_grpc.PortfolioServiceServicer):
             exposures=exposures_of(ledger, self._instruments),
         )
 
-    def StreamPortfolio(
+    async def StreamPortfolio(
         self, request: wire.StreamPortfolioRequest, context: Any
     ) -> AsyncIterator[wire.StreamPortfolioResponse]:
         """Streams the portfolio of an account."""
         check_account(request.account)
-        self._limits.take_query(request.account)
-        return self._portfolios.stream(request, context)
+        await taken(self._limits.take_query, request.account)
+        async for message in self._portfolios.stream(request, context):
+            yield message
 
     def _charged(self, account: str, context: Any) -> charged:
         """Takes a query's token for the block, on a server that takes on work and knows the instruments.

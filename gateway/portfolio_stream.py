@@ -65,7 +65,6 @@ class PortfolioStream:
         self._said_s = 0.0
         self._notice: types.Draining | None = None
         self._end: types.StreamEnd | None = None
-        self._task: asyncio.Task[Any] | None = None
 
     def touched(self, seq: int) -> None:
         """Hears of an event of its account."""
@@ -90,13 +89,13 @@ class PortfolioStream:
         self._news.set()
 
     def stalled_s(self, now_s: float) -> float:
-        """Age of what is being sent, once the stream is to end; until then nothing waits for a slow reader."""
-        return now_s - self._said_s if self._end is not None else 0.0
+        """None: whatever its reader does, nothing waits for it but one message."""
+        del now_s
+        return 0.0
 
     def abort(self) -> None:
-        """Breaks the call off: its reader takes nothing."""
-        if self._task is not None:
-            self._task.cancel()
+        """Lets go of a reader that takes nothing; should it ever read on, it gets the end in band."""
+        self._portfolios.forget(self)
 
     async def write(self, heartbeat_s: float) -> AsyncIterator[wire.StreamPortfolioResponse]:
         """The subscription's result and the portfolio at once; then the portfolio whenever it has changed.
@@ -104,7 +103,6 @@ class PortfolioStream:
         Raises:
             Refused: there is no such account, or it cannot be asked for at first.
         """
-        self._task = asyncio.current_task()
         first = self._take_in(await self._portfolios.ledger(self))
         self._sent_seq = self._as_of_seq
         yield self._message(subscribed=self._subscribed(heartbeat_s))
@@ -232,7 +230,7 @@ class Portfolios:
 
         def ended(_: Any) -> None:
             self._lifetimes.end(life)
-            self._end(stream)
+            self.forget(stream)
 
         context.add_done_callback(ended)
         return stream.write(self._settings.heartbeat_interval_s)
@@ -291,7 +289,8 @@ class Portfolios:
         self._by_account.setdefault(stream.account, set()).add(stream)
         streams_gauge.inc()
 
-    def _end(self, stream: PortfolioStream) -> None:
+    def forget(self, stream: PortfolioStream) -> None:
+        """Lets go of a stream; without effect when it is forgotten."""
         if stream not in self._streams:
             return
         self._streams.remove(stream)

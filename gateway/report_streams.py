@@ -15,7 +15,7 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.drop_copy import ACCOUNTS_MAX, DropCopy
 from gateway.link import Link
 from gateway.lookup import check_account
-from gateway.rates.limits import RateLimits
+from gateway.rates.limits import RateLimits, taken
 from gateway.reports import Reports
 from gateway.stream import ReportStream, Stream
 from runtime.auth import current_principal, current_verifier
@@ -66,7 +66,7 @@ class ReportStreams:
     ) -> AsyncIterator[Any]:
         """Opens a stream and gives its messages until it ends or its call does."""
         for account in accounts:
-            self._limits.take_query(account)
+            await taken(self._limits.take_query, account)
         self._link.check_up()
         resume_after = request.resume_after if request.HasField("resume_after") else None
         if resume_after is not None:

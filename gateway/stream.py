@@ -76,7 +76,6 @@ class Stream(Reader, ABC):
         self._notice: types.Draining | None = None
         self._end: types.StreamEnd | None = None
         self._heard_seq = 0
-        self._task: asyncio.Task[Any] | None = None
         self._replay_task: asyncio.Task[None] | None = None
         self.replaying = self._is_past = self._sent_seq < self.start_seq
 
@@ -103,15 +102,18 @@ class Stream(Reader, ABC):
         self.news.set()
 
     def abort(self) -> None:
-        """Breaks the call off: its reader takes nothing."""
+        """Lets go of a reader that takes nothing, all but the message that is on its way.
+
+        gRPC would not tell the client if its handler were cancelled. So the writer
+        stays where it is; should the client ever read on, it gets the end in band.
+        """
         self.leave()
-        if self._task is not None:
-            self._task.cancel()
 
     def leave(self) -> None:
-        """Lets go of everything once the call has ended, in whatever way."""
+        """Lets go of everything; the call has ended, or might as well have."""
         self.closed = True
         self._drop()
+        self.sent()
         self._reports.unsubscribe(self)
         if self._replay_task is not None:
             self._replay_task.cancel()
@@ -126,7 +128,6 @@ class Stream(Reader, ABC):
 
     async def write(self) -> AsyncIterator[Any]:
         """The subscription's result at once, then history, then live reports and heartbeats, then the end."""
-        self._task = asyncio.current_task()
         yield self._subscribed()
         self._replay_task = asyncio.create_task(self._replay(), name=f"history of {self.stream_id}")
         while True:

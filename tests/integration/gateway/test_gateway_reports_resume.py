@@ -173,7 +173,7 @@ async def test_a_sequence_from_elsewhere_may_be_ahead_of_the_link(linked: Venue)
         ahead = (await stub.GetAccount(matching_pb2.GetAccountRequest(account="DEMO"))).as_of_seq
     assert ahead > begin.seq
     async with reports_of(linked, resume_after=ahead) as messages:
-        first = asyncio.create_task(anext(messages))
+        first = asyncio.ensure_future(anext(messages))
         linked.cable.passes()
         assert (await first).subscribed.resume_after == ahead
         await placing

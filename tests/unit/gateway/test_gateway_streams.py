@@ -1,6 +1,5 @@
 """Streams of reports without a wire: what is given, in which order, and what becomes of a reader that is slow."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -267,23 +266,28 @@ def test_live_reports_are_not_late_while_history_stands_before_them() -> None:
 
 
 async def test_a_stream_that_is_left_is_forgotten(reports: Reports) -> None:
-    """However often it is said, and a stream that is broken off wakes its writer no more."""
+    """However often it is said; nothing waits for its reader any more."""
     before = readers_gauge._value.get()
     stream, client = opened(ReportStream, reports, "DEMO")
     assert readers_gauge._value.get() == before + 1
-
-    async def read_on() -> None:
-        while True:
-            await client.next()
-
-    reading = asyncio.create_task(read_on())
-    reports.hear([told(11)], EPOCH, NS)
-    while client.seq < 11:
-        await asyncio.sleep(0)
+    await client.next()
+    reports.hear([told(11), told(12)], EPOCH, NS)
+    assert (await client.next()).report.seq == 11
     stream.abort()
     stream.leave()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
     assert readers_gauge._value.get() == before
-    reports.hear([told(12)], EPOCH, NS)
+    reports.hear([told(13)], EPOCH, NS)
     assert stream.reports == []
+    assert stream.stalled_s(time.monotonic() + 60) == 0
+
+
+async def test_a_reader_that_was_given_up_can_still_read_its_end(reports: Reports) -> None:
+    """The end and the place to resume at, whenever it reads on."""
+    stream, client = opened(ReportStream, reports, "DEMO")
+    await client.next()
+    reports.hear([told(11), told(12)], EPOCH, NS)
+    assert (await client.next()).report.seq == 11
+    stream.finish(types.REASON_SLOW_CONSUMER, "why")
+    stream.abort()
+    end = await client.last()
+    assert (end.reason, end.resume_after) == (types.REASON_SLOW_CONSUMER, 11)
