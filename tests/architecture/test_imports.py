@@ -20,6 +20,8 @@ PURE = (
     "compliance.tiles",
     "compliance.verify",
     "runtime.decimals",
+    "gateway.rates.bucket",
+    "gateway.rates.lease",
 )
 PURE_NEEDS = {
     "__future__",
