@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help up test coverage check format lint types proto-lint breaking drift web-client web imports \
-  proto lock compile bench bench-core sim crash fuzz clean environment
+  proto lock compile bench bench-core load soak sim crash fuzz clean environment
 .SUFFIXES:
 
 help: ## show the targets
@@ -121,6 +121,12 @@ compile: $(INSTALLED) ## compile the hot modules; what needs them does it by its
 
 bench: compile ## measure latency and throughput on this machine
 	@$(PY) -m tests.load.bench $(ARGS)
+
+load: compile ## load the whole system behind Envoy by unary calls, sessions and REST; ARGS="--rate 500 --seconds 20"
+	@$(PY) -m tests.load.load $(ARGS)
+
+soak: compile ## ten minutes of load by all three ways, and whether memory grows; ARGS="--rate 300 --minutes 3"
+	@$(PY) -m tests.load.soak $(ARGS)
 
 sim: compile ## drive the core and a plain one with 1,000,000 random commands; ARGS="--seed 7 --commands 50000"
 	@$(PY) -m tests.simulation.sim --commands 1000000 $(ARGS)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,17 +121,16 @@ async def _all_ways(system: Any, desks: Desks, load: Load) -> dict[str, Any]:
 
 async def _sustained(send: ways.Send, rate_per_s: float, load: Load) -> list[float]:
     """Sends at a fixed rate for the whole time; keeps no task of an order that is done, as `open_loop` does."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+    began = time.perf_counter()
     taken: list[float] = []
     sending: set[asyncio.Task[None]] = set()
 
     async def one(number: int) -> None:
         await send(number)
-        taken.append(loop.time() - (began + number / rate_per_s))
+        taken.append(time.perf_counter() - (began + number / rate_per_s))
 
     for number in range(int(rate_per_s * load.seconds)):
-        await asyncio.sleep(max(0.0, began + number / rate_per_s - loop.time()))
+        await asyncio.sleep(max(0.0, began + number / rate_per_s - time.perf_counter()))
         task = asyncio.create_task(one(number))
         sending.add(task)
         task.add_done_callback(sending.discard)
