@@ -312,8 +312,9 @@ async def test_a_gateway_beyond_what_is_kept_goes_on_from_the_present(own_venue:
             first, second = await placed(client), new_key()
             venue.cable.holds_requests()
             await handed_over(client, second)
+            venue.cable.holds_answers()
             async with second_gateway(venue) as place:
-                while not list_of_snapshots(venue)[1:]:
+                while oldest_kept(venue) <= (client.seq or 0) + 1:
                     await place()
             # What it has sent lately a matching server has in memory; one that starts has only the journal.
             await process.stop()
@@ -330,9 +331,9 @@ async def test_a_gateway_beyond_what_is_kept_goes_on_from_the_present(own_venue:
         await venue.stop_gateway()
 
 
-def list_of_snapshots(venue: Venue) -> list[str]:
-    """The snapshots that matching has made; it keeps the last two, and what comes after the older one."""
-    return sorted(path.name for path in venue.settings.journal_dir.glob("snapshots/*.snapshot"))
+def oldest_kept(venue: Venue) -> int:
+    """The oldest event that matching's journal still has."""
+    return min(int(path.stem) for path in venue.settings.journal_dir.glob("*.journal"))
 
 
 @asynccontextmanager
