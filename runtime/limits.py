@@ -29,8 +29,9 @@ CALLS_MAX = 20_000
 
 KEEPALIVE_MS = 15_000
 """Silence after which a side asks the other whether it is still there."""
-KEEPALIVE_TIMEOUT_MS = 5_000
-"""How long it waits for the answer; both together are the time in which a dead peer is found."""
+KEEPALIVE_TIMEOUT_MS = 10_000
+"""How long it waits for the answer; both together are the time in which a dead peer is found. Not shorter: a process
+that was held up for some seconds is not dead."""
 PING_INTERVAL_MIN_MS = 10_000
 """A client that asks more often than this, again and again, is cut."""
 PING_STRIKES_MAX = 2
