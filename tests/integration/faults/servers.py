@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import yaml
 
@@ -96,8 +97,12 @@ class Servers:
         """Where clients reach the gateways, over their networks."""
         return [one.address for one in self.gateway_networks]
 
-    async def start(self, name: str) -> None:
-        """Starts a process that does not run and waits until it is healthy."""
+    async def start(self, name: str, before: str = "") -> None:
+        """Starts a process that does not run and waits until it is healthy; `before` is carried out in it first."""
+        if before:
+            program = self._processes[name].program
+            command = [*program.command[:2], before + SERVE, *program.command[3:]]
+            self._processes[name] = Process(replace(program, command=command))
         await self._processes[name].start()
         await self._processes[name].wait_ready()
 
@@ -117,14 +122,24 @@ class Servers:
         """Everything that a process has logged."""
         return self._processes[name].program.log.read_text()
 
+    async def metric(self, number: int, name: str) -> float:
+        """A metric of a gateway."""
+        url = f"http://127.0.0.1:{self.gateway_settings[number].gateway_metrics_port}/metrics"
+        text = await asyncio.to_thread(lambda: urlopen(url).read().decode())
+        return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
     def client(
-        self, *accounts: str, role: str = "market_maker", gateways: Sequence[int] = (), patience: Patience = PATIENT
+        self,
+        *accounts: str,
+        gateways: Sequence[int] = (),
+        addresses: Sequence[str] = (),
+        patience: Patience = PATIENT,
     ) -> Client:
-        """A client of `accounts`, or of all; of all gateways, or of those with these numbers."""
+        """A client of `accounts`, or of all; of all gateways, of those with these numbers, or at these addresses."""
         named = accounts or ACCOUNTS
-        token = DevKeyTokens.from_settings(self.settings, subject="tester", roles=[role], accounts=named)
-        addresses = [self.addresses[number] for number in gateways] or self.addresses
-        return Client(addresses, token=token, patience=patience)
+        token = DevKeyTokens.from_settings(self.settings, subject="tester", roles=["market_maker"], accounts=named)
+        chosen = addresses or [self.addresses[number] for number in gateways] or self.addresses
+        return Client(chosen, token=token, patience=patience)
 
     async def _add_gateway(self, number: int) -> None:
         to_matching = await self._networks.enter_async_context(network(self.settings.matching_port))
