@@ -145,7 +145,7 @@ class _Ended:
 
     def tell(self, reason: types.Reason.ValueType, text: str) -> None:
         """From now on the next message is the last."""
-        self.end = types.StreamEnd(reason=reason, text=text, retry_delay_ms=RETRY_DELAY_MS)
+        self.end = self.end or types.StreamEnd(reason=reason, text=text, retry_delay_ms=RETRY_DELAY_MS)
 
 
 def _messages(first_index: int, entries: Sequence[bytes]) -> Iterator[audit.StreamAuditEntriesResponse]:

@@ -14,13 +14,16 @@ from runtime.tls import channel_credentials
 from runtime.tokens import service_metadata
 
 RECONNECT_MIN_MS = 100
+CONNECTING_MS_MAX = 5_000
+"""How long an attempt to connect may take, TLS and all, which is what gRPC makes of its shortest backoff: after an
+attempt that failed sooner the next one comes as the other two say."""
 RECONNECT_MAX_MS = 1_000
 
 _CONNECTION: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     *keepalive(KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS),
     ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
-    ("grpc.min_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.min_reconnect_backoff_ms", CONNECTING_MS_MAX),
     ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
 )
 OPTIONS = (("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), *_CONNECTION)

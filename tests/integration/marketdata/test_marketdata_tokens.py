@@ -84,18 +84,3 @@ async def test_a_removed_key_ends_the_streams_of_its_tokens(venue: Venue) -> Non
     keys = json.loads(path.read_text())["keys"]
     tokens.write_jwks(path, [key for key in keys if key["kid"] != tokens.DEV_KID])
     assert (await end_of(call)).reason == types.REASON_TOKEN_REVOKED
-
-
-async def test_a_reader_that_takes_nothing_is_let_go(venue: Venue) -> None:
-    """Whoever is revoked and does not even take the end keeps no place at the server."""
-    request = md.SubscribeTicksRequest(symbols=["AAPL"])
-    call: Any = venue.stub.SubscribeTicks(request, metadata=header(venue, "ann"))
-    assert (await call.read()).WhichOneof("message") == "subscribed"
-    status = venue.stub.GetFeedStatus
-    others = header(venue, "bob")
-    assert (await status(md.GetFeedStatusRequest(), metadata=others)).subscriptions == 1
-    add(venue.settings.auth_revocations_file, [Revocation(subject="ann")], time.time())
-    async with asyncio.timeout(OVER_WITHIN_S):
-        while (await status(md.GetFeedStatusRequest(), metadata=others)).subscriptions:
-            await asyncio.sleep(0.05)
-    call.cancel()
