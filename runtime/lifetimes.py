@@ -31,6 +31,9 @@ NOTICE_S = 30.0
 ABORT_AFTER_S = 1.0
 """How long a reader that was cut has time to take the end before its call is broken off."""
 REPEAT_NOTICE_S = 1.0
+LINGER_S = 0.25
+"""How long a server that takes on nothing more still says so, before gRPC stops it: a call that comes in just then is
+cancelled without a word."""
 MS_PER_S = 1_000
 
 log = get_logger(__name__)
@@ -165,7 +168,7 @@ class Lifetimes:
     async def drain(self, notice_s: float) -> None:
         """Counts down on every stream, then ends all of them and takes on no more.
 
-        Returns once each was told, not once each has ended.
+        Returns when whoever did not heed the notice has had time to hear that too; streams may be about to end still.
         """
         now_s = time.monotonic()
         self._drain_ends_s = now_s + notice_s
@@ -178,6 +181,7 @@ class Lifetimes:
         self._closed = True
         for life in list(self._lives):
             _finish(life, types.REASON_DRAINING, "the server is about to stop; connect again")
+        await asyncio.sleep(min(LINGER_S, notice_s))
 
     def _look_at_reader(self, life: Life, now_s: float) -> None:
         stalled_s = life.stream.stalled_s(now_s)

@@ -9,17 +9,14 @@ import pytest
 from ordergate.matching.v1 import commands_pb2 as commands
 from ordergate.matching.v1 import matching_pb2 as matching
 from ordergate.matching.v1 import matching_pb2_grpc
-from ordergate.orders.v1 import order_entry_pb2 as entry
-from ordergate.orders.v1 import order_entry_pb2_grpc
 from ordergate.types.v1 import types_pb2 as types
 
 from runtime import tokens
 from runtime.channels import client_channel
 from runtime.lifetimes import live_gauge
 from runtime.session_ids import session_id
-from runtime.stack.processes import Process
-from runtime.stack.programs import server
 from tests.integration.gateway.conftest import NewVenue
+from tests.integration.gateway.processes import gateway_process, matching_process, session_of
 from tests.integration.gateway.sessions import CANCELED, OPEN, becomes, history, placed, session_becomes, status_of
 from tests.integration.gateway.venue import (
     SessionClient,
@@ -334,45 +331,6 @@ async def test_a_gateway_beyond_what_is_kept_goes_on_from_the_present(own_venue:
 def oldest_kept(venue: Venue) -> int:
     """The oldest event that matching's journal still has."""
     return min(int(path.stem) for path in venue.settings.journal_dir.glob("*.journal"))
-
-
-@asynccontextmanager
-async def matching_process(venue: Venue, port: int) -> AsyncIterator[Process]:
-    """A matching server as a process of its own: it makes snapshots by forking."""
-    own = {"matching_port": port, "matching_address": f"127.0.0.1:{port}"}
-    process = Process(server(venue.settings.model_copy(update=own), "matching"))
-    await process.start()
-    try:
-        await process.wait_ready()
-        yield process
-    finally:
-        await process.stop()
-
-
-@asynccontextmanager
-async def gateway_process(venue: Venue, port: int) -> AsyncIterator[tuple[Process, Any]]:
-    """A gateway as a process of its own, and a stub of it."""
-    own = {"gateway_port": port, "gateway_address": f"127.0.0.1:{port}", "gateway_id": "gateway-own"}
-    process = Process(server(venue.settings.model_copy(update=own), "gateway"))
-    await process.start()
-    try:
-        await process.wait_ready()
-        async with client_channel(f"127.0.0.1:{port}") as channel:
-            yield process, order_entry_pb2_grpc.OrderEntryServiceStub(channel)
-    finally:
-        await process.stop()
-
-
-@asynccontextmanager
-async def session_of(venue: Venue, stub: Any) -> AsyncIterator[SessionClient]:
-    """A session with the gateway behind a stub."""
-    call = stub.OrderSession(metadata=venue.as_role())
-    try:
-        client = SessionClient(call)
-        await client.send(logon=entry.Logon())
-        yield client
-    finally:
-        call.cancel()
 
 
 @pytest.mark.parametrize("comes_back", [False, True])
