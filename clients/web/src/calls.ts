@@ -44,7 +44,7 @@ export class Caller {
    */
   async call<T>(attempt: (options: CallOptions) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const backoff = new Backoff(this.patience.retryMs);
-    let expired = "";
+    let hasRenewed = false;
     for (;;) {
       let failure: OrdergateError;
       let token = "";
@@ -55,8 +55,8 @@ export class Caller {
         signal?.throwIfAborted();
         failure = fromCall(cause);
       }
-      if (failure.reason === "TOKEN_EXPIRED" && token !== expired && (await this.token()) !== token) {
-        expired = token;
+      if (failure.reason === "TOKEN_EXPIRED" && !hasRenewed && (await this.token()) !== token) {
+        hasRenewed = true;
         continue;
       }
       const delayMs = mayRepeat(failure) ? backoff.nextDelay(failure.retryAfterMs) : undefined;

@@ -37,8 +37,11 @@ class Line:
         """Sends a message."""
         await self.context.write(entry.StreamExecutionReportsResponse(**fields))
 
-    async def begin(self, at: int = 0, *, heartbeat_interval_s: int = 5) -> None:
-        """Accepts the subscription, which begins after what it asks for, else after `at`."""
+    async def begin(self, at: int = 0, *, heartbeat_interval_s: int = 60) -> None:
+        """Accepts the subscription, which begins after what it asks for, else after `at`.
+
+        Heartbeats are so rare that no test goes on because the client misses them, unless it asks for that.
+        """
         position = self.request.resume_after if self.request.HasField("resume_after") else at
         subscribed = types.Subscribed(resume_after=position, heartbeat_interval_s=heartbeat_interval_s)
         await self.write(seq=position, subscribed=subscribed)
