@@ -39,12 +39,12 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("path", "file", "media"), SERVED, ids=[path for path, _, _ in SERVED])
 async def test_envoy_page(door: Door, gathered: Path, path: str, file: str, media: str) -> None:
     """A page is its file byte for byte, needs no token, and tells the browser to load nothing from elsewhere."""
-    response = await door.rest.get(path)
+    response = await door.bare.get(path)
     assert (response.status_code, response.headers["content-type"]) == (200, media)
     assert response.content == (gathered / file).read_bytes()
     assert response.headers["content-security-policy"].startswith("default-src 'none';")
     assert response.headers["x-content-type-options"] == "nosniff"
-    head = await door.rest.head(path)
+    head = await door.bare.head(path)
     assert (head.status_code, head.headers["content-length"]) == (200, str(len(response.content)))
 
 

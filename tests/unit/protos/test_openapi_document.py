@@ -18,8 +18,9 @@ from openapi_spec_validator import validate
 from ordergate.auth.v1 import auth_pb2 as auth
 from ordergate.types.v1 import types_pb2 as types
 
-import gateway.admission as admission
+import compliance.trail as audit
 import marketdata.service as marketdata
+from gateway import admission, drop_copy, lookup, portfolio_stream, shape
 from protos.openapi import rules
 from runtime.reasons import RULES, reason_name
 from runtime.reasons_page import HTTP
@@ -185,9 +186,20 @@ def test_openapi_rules_are_those_of_the_servers() -> None:
     assert admission.CL_ORD_ID.pattern == rules.KEY
     assert admission.ORDER_ID.pattern == rules.VENUE_ID
     assert rules.LABEL.replace("{1,", "{0,") == admission.LABEL.pattern
-    assert rules.BOUNDS["SubscribeTicksRequest.symbols"]["maxItems"] == marketdata.SYMBOLS_MAX
-    assert rules.BOUNDS["SubscribeBookRequest.depth"]["maximum"] == marketdata.DEPTH_MAX
-    assert rules.BOUNDS["ListInstrumentsRequest.page_size"]["maximum"] == marketdata.PAGE_SIZE_MAX
+    most = {path: bounds.get("maxItems", bounds.get("maximum")) for path, bounds in rules.BOUNDS.items()}
+    assert most == {
+        "SubmitOrdersRequest.orders": admission.BASKET_ORDERS_MAX,
+        "SubmitQuotesRequest.entries": admission.QUOTE_ENTRIES_MAX,
+        "StreamDropCopyRequest.accounts": drop_copy.ACCOUNTS_MAX,
+        "SubscribeTicksRequest.symbols": marketdata.SYMBOLS_MAX,
+        "SubscribeTradesRequest.symbols": marketdata.SYMBOLS_MAX,
+        "SubscribeBookRequest.depth": marketdata.DEPTH_MAX,
+        "StreamPortfolioRequest.interval_ms": portfolio_stream.INTERVAL_MS_MAX,
+        "ListOrdersRequest.page_size": lookup.PAGE_SIZE_MAX,
+        "ListInstrumentsRequest.page_size": marketdata.PAGE_SIZE_MAX,
+        "ListAuditEntriesRequest.page_size": audit.PAGE_SIZE_MAX,
+        "Contingency.leg": max(shape.LEGS_MAX.values()),
+    }
 
 
 def test_openapi_rules_name_what_there_is() -> None:
