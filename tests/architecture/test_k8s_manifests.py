@@ -39,6 +39,8 @@ BROUGHT_BY_OTHERS = {
     },
 }
 """What an overlay refers to and does not contain; k8s/README.md tells who brings it."""
+MAY_BE_BROUGHT = {("Secret", "ordergate-redis"): {"url"}, ("ConfigMap", "ordergate-revocations"): set()}
+"""What need not be there, in either overlay."""
 
 
 @pytest.fixture(autouse=True)
@@ -246,6 +248,16 @@ def test_k8s_servers_are_found(workloads: list[Resource], objects: Resources) ->
             assert [(entry["port"], entry["targetPort"]) for entry in service["ports"]] == [(int(port), "grpc")]
 
 
+def test_k8s_gateways_are_told_apart(objects: Resources) -> None:
+    """There are several gateways, each with the name of its pod; Envoy finds those too that do not serve."""
+    gateway = objects["Deployment", "gateway"]
+    assert gateway["spec"]["replicas"] > 1
+    (container,) = containers(gateway)
+    (own,) = [entry for entry in container["env"] if entry["name"] == variable("gateway_id")]
+    assert own["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert objects["Service", "gateway"]["spec"]["publishNotReadyAddresses"] is True
+
+
 def test_k8s_services_lead_to_pods(workloads: list[Resource], objects: Resources) -> None:
     """A service and a disruption budget select the pods of one workload, and ports that they have."""
     templates = {name_of(one): one["spec"]["template"] for one in workloads}
@@ -273,16 +285,19 @@ def test_k8s_workloads_select_their_pods(workloads: list[Resource], objects: Res
 def test_k8s_references_exist(workloads: list[Resource], objects: Resources, overlay: str) -> None:
     """Each ConfigMap, Secret and key that is used is there, or is one of those that k8s/README.md asks for."""
     missing: dict[tuple[str, str], set[str]] = {}
+    optional: dict[tuple[str, str], set[str]] = {}
     for kind, referrer, field in chain.from_iterable(map(references, workloads)):
         keys = {referrer["key"]} if "key" in referrer else {item["key"] for item in referrer.get("items", ())}
         there = objects.get((kind, referrer[field]))
         if there is None:
-            missing.setdefault((kind, referrer[field]), set()).update(keys)
+            absent = optional if referrer.get("optional") else missing
+            absent.setdefault((kind, referrer[field]), set()).update(keys)
         else:
             assert keys <= there["data"].keys(), referrer
     assert missing == BROUGHT_BY_OTHERS[overlay]
+    assert optional == MAY_BE_BROUGHT
     readme = (REPOSITORY / "k8s" / "README.md").read_text()
-    assert all(word in readme for (_, name), keys in missing.items() for word in (name, *keys))
+    assert all(word in readme for (_, name), keys in (missing | optional).items() for word in (name, *keys))
 
 
 def test_k8s_mounts_have_volumes(workloads: list[Resource], objects: Resources) -> None:
@@ -296,6 +311,8 @@ def test_k8s_mounts_have_volumes(workloads: list[Resource], objects: Resources) 
         paths = {Path(mount["mountPath"]) for mount in containers(workload)[0]["volumeMounts"]}
         settings = settings_of(workload, objects)
         assert {settings.auth_jwks_file.parent, settings.auth_service_key_file.parent} <= paths
+        # Matching is called by servers alone, whose tokens nobody revokes.
+        assert (settings.auth_revocations_file.parent in paths) is (server != "matching")
         assert (settings.journal_dir.parent in paths) is (server == "matching")
         assert (settings.audit_key_file.parent in paths) is (server == "compliance")
 
