@@ -8,6 +8,7 @@ when they change: by a server at the next handshake, by a client when it opens
 its next channel. A pair that does not fit together yet is not taken over.
 """
 
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -78,6 +79,16 @@ def channel_credentials(settings: Settings) -> grpc.ChannelCredentials | None:
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return grpc.ssl_channel_credentials(roots)
     return grpc.ssl_channel_credentials(roots, *_pair(settings.tls_key_file, settings.tls_cert_file))
+
+
+def client_context(settings: Settings) -> ssl.SSLContext | None:
+    """As `channel_credentials`, for HTTP."""
+    if settings.tls_ca_file is None:
+        return None
+    context = ssl.create_default_context(cafile=settings.tls_ca_file)
+    if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+    return context
 
 
 class _ServerFiles:

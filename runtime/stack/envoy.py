@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from runtime.settings import Server, Settings
-from runtime.stack import pages
+from runtime.stack import envoy_tls, pages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "k8s" / "base" / "envoy" / "envoy.yaml"
@@ -43,8 +43,10 @@ def render(settings: Settings, folder: Path, gateways: Sequence[str] = ()) -> Pa
 
     Raises:
         OSError: the source or a page cannot be read, or the files not be written.
+        ValueError: the files of certificates are named in part only.
     """
     config = localized(yaml.safe_load(SOURCE.read_text()), settings, gateways)
+    envoy_tls.secure(config, settings, folder / "tls")
     pages.gather(folder / "pages")
     for body in page_bodies(config):
         body["filename"] = str(folder / "pages" / Path(body["filename"]).name)

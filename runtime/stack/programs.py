@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from runtime.settings import Server, Settings
 from runtime.stack import envoy
 from runtime.stack.home import environment
 from runtime.stack.processes import Program
-from runtime.tls import channel_credentials
+from runtime.tls import channel_credentials, client_context
 
 ORDERGATE = (sys.executable, "-m", "clients.cli.main")
 PROBE_TIMEOUT_S = 1.0
@@ -92,9 +93,9 @@ async def serving(address: str, settings: Settings | None = None) -> bool:
     return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-async def answers_ok(host: str, port: int, path: str) -> bool:
-    """Whether HTTP GET of `path` is answered with 200."""
-    return await _got(host, port, path) is not None
+async def answers_ok(host: str, port: int, path: str, context: ssl.SSLContext | None = None) -> bool:
+    """Whether HTTP GET of `path` is answered with 200; over TLS with a `context`."""
+    return await _got(host, port, path, context) is not None
 
 
 async def seen_by_envoy(settings: Settings, gateways: Sequence[Settings]) -> bool:
@@ -112,7 +113,8 @@ async def seen_by_envoy(settings: Settings, gateways: Sequence[Settings]) -> boo
 async def _passed_on(settings: Settings) -> bool:
     """Whether Envoy's threads, which hear of it one after the other, pass calls on; each takes its own connections."""
     host = settings.gateway_address.rpartition(":")[0].strip("[]")
-    probes = (answers_ok(host, settings.envoy_port, "/health/live") for _ in range(CONNECTIONS_TRIED))
+    context = client_context(settings)
+    probes = (answers_ok(host, settings.envoy_port, "/health/live", context) for _ in range(CONNECTIONS_TRIED))
     return all(await asyncio.gather(*probes))
 
 
@@ -125,13 +127,16 @@ def _healthy(cluster: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-async def _got(host: str, port: int, path: str) -> bytes | None:
+async def _got(host: str, port: int, path: str, context: ssl.SSLContext | None = None) -> bytes | None:
     """What HTTP GET of `path` is answered with; None unless that is 200."""
-    return await asyncio.to_thread(_get, host, port, path)
+    return await asyncio.to_thread(_get, host, port, path, context)
 
 
-def _get(host: str, port: int, path: str) -> bytes | None:
-    connection = HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+def _get(host: str, port: int, path: str, context: ssl.SSLContext | None) -> bytes | None:
+    if context is None:
+        connection = HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    else:
+        connection = HTTPSConnection(host, port, timeout=PROBE_TIMEOUT_S, context=context)
     try:
         with closing(connection):
             connection.request("GET", path)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+from runtime import tls
 from runtime.settings import Settings
 from runtime.stack import programs, valkey
 from runtime.stack.gateways import FIRST as GATEWAY
@@ -145,7 +146,8 @@ class Stack:
     def rest_url(self) -> str:
         """Where REST is served, without a closing slash."""
         host = self.settings.address("gateway").rpartition(":")[0]
-        return f"http://{host}:{self.settings.envoy_port}"
+        scheme = "https" if tls.is_on(self.settings) else "http"
+        return f"{scheme}://{host}:{self.settings.envoy_port}"
 
     def token(
         self, *roles: str, accounts: Sequence[str] = ("DEMO",), subject: str = "demo", ttl_s: int = LIFETIME_S_MAX
