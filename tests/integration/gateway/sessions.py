@@ -41,9 +41,11 @@ async def placed(client: SessionClient, correlation_id: int = 1, **terms: Any) -
                 return key
 
 
-async def becomes(venue: Venue, cl_ord_id: str, status: types.OrdStatus.ValueType) -> events.Event:
-    """Waits until matching, asked directly, has an order of DEMO in a state; gives the order's last event."""
-    request = matching.LookupOrderRequest(account="DEMO", cl_ord_id=cl_ord_id)
+async def becomes(
+    venue: Venue, cl_ord_id: str, status: types.OrdStatus.ValueType, account: str = "DEMO"
+) -> events.Event:
+    """Waits until matching, asked directly, has an order in a state; gives the order's last event."""
+    request = matching.LookupOrderRequest(account=account, cl_ord_id=cl_ord_id)
     async with venue.straight_to_matching() as stub:
         while True:
             event = events.Event.FromString((await stub.LookupOrder(request)).order.last_event)
