@@ -65,8 +65,9 @@ def run(*command: str | Path, folder: Path) -> str:
 @contextmanager
 def alone(name: str) -> Iterator[None]:
     """Keeps other processes out of the workshop's part `name`."""
-    WORKSHOP.mkdir(parents=True, exist_ok=True)
-    with (WORKSHOP / f"{name}.lock").open("w") as lock:
+    locks = WORKSHOP / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -127,6 +128,18 @@ def generate(target: Path) -> None:
     )
 
 
+def renew() -> None:
+    """Writes the generated TypeScript to its place; leaves what was there when it cannot be generated.
+
+    Raises:
+        ToolError: as `generate` does.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        shutil.rmtree(GENERATED, ignore_errors=True)
+        shutil.copytree(folder, GENERATED)
+
+
 def drifted() -> list[str]:
     """Names of the generated files that are not what the protos give."""
     with tempfile.TemporaryDirectory() as folder:
@@ -138,7 +151,7 @@ def drifted() -> list[str]:
 def mirrored() -> Iterator[Path]:
     """The present sources beside their packages, for as long as the block lasts nobody else's."""
     folder = installed(WEB, "web")
-    with alone("web-sources"):
+    with alone("sources"):
         for name in SOURCES:
             if (WEB / name).is_dir():
                 shutil.rmtree(folder / name, ignore_errors=True)
@@ -185,8 +198,7 @@ def main() -> int:
     what = parser.parse_args().what
     try:
         if what == "generate":
-            shutil.rmtree(GENERATED, ignore_errors=True)
-            generate(GENERATED)
+            renew()
         elif what == "bundle":
             print(bundle())
         wrong = check() if what == "check" else []

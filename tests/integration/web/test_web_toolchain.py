@@ -42,6 +42,41 @@ def test_a_stale_file_is_found(copied: Path) -> None:
     assert toolchain.drifted() == ["google/api/annotations_pb.ts", "google/api/http_pb.ts", "more.ts"]
 
 
+def test_what_is_stale_is_renewed(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody generates any more goes too; where nothing can be generated, nothing is lost."""
+    (copied / "src" / "gen" / "more.ts").write_text("export {};\n")
+    monkeypatch.setattr(toolchain, "IMPORTED", ("google/rpc/no_such.proto",))
+    with pytest.raises(toolchain.ToolError, match="no_such"):
+        toolchain.renew()
+    assert (copied / "src" / "gen" / "more.ts").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(toolchain, "GENERATED", copied / "src" / "gen")
+    toolchain.renew()
+    assert toolchain.drifted() == []
+
+
+def test_a_changed_lock_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packages of the earlier lock go, whatever else there is stays; an unchanged one is installed once."""
+    monkeypatch.setattr(toolchain, "WORKSHOP", tmp_path / "node")
+    source = tmp_path / "source"
+    source.mkdir()
+
+    def lock(version: str) -> Path:
+        package = {"name": "none", "version": version}
+        (source / "package.json").write_text(json.dumps(package))
+        locked = package | {"lockfileVersion": 3, "requires": True, "packages": {"": package}}
+        (source / "package-lock.json").write_text(json.dumps(locked))
+        return toolchain.installed(source, "none")
+
+    first = lock("1.0.0")
+    (first / "mark").touch()
+    assert lock("1.0.0") == first
+    assert (first / "mark").exists()
+    with toolchain.alone("none-sources"):
+        second = lock("2.0.0")
+    assert {path.name for path in (tmp_path / "node").iterdir()} == {second.name, "locks"}
+
+
 def test_an_error_of_types_is_found(copied: Path) -> None:
     """The compiler's own message says where it is."""
     (copied / "example" / "wrong.ts").write_text("export const qty: string = [][0];\n")
