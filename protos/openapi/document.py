@@ -18,6 +18,8 @@ The REST side of ordergate: the same calls as over gRPC, by the same rules, with
 - 64-bit integers in answers are texts, as in every JSON form of Protobuf. Times are RFC 3339 in UTC.
 - Every request that changes something carries a key that the client chose. Repeating it gives the original result
   again; it is never carried out twice.
+- In a body, `null` is the same as nothing, no body is the same as `{}`, and names that no field has are ignored: check
+  them, or a filter with a typing error is no filter. Query parameters that do not exist are refused.
 - Errors are `google.rpc.Status`. The `ErrorInfo` in their details has a reason for programs, and `RetryInfo` says
   when trying again can help.
 - Paths that end in `:stream` do not end by themselves: each line is a JSON object. Read them with `curl -N`.
