@@ -24,7 +24,7 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from clients.sdk import Client, DevKeyTokens, OrdergateError, Session, errors
+from clients.sdk import Client, DevKeyTokens, OrdergateError, Session, errors, settings_credentials
 from runtime.decimals import divide_half_even, format_nano, parse_nano
 from runtime.logs import configure, get_logger
 from runtime.settings import Settings
@@ -350,7 +350,12 @@ async def quote(settings: Settings) -> NoReturn:
     tokens = DevKeyTokens.from_settings(settings, subject=NAME, roles=[ROLE], accounts=[ACCOUNT])
     while True:
         try:
-            async with Client(settings.gateway_address, marketdata=settings.marketdata_address, token=tokens) as client:
+            async with Client(
+                settings.gateway_address,
+                marketdata=settings.marketdata_address,
+                token=tokens,
+                credentials=settings_credentials(settings),
+            ) as client:
                 await MarketMaker(client).run()
         except* OrdergateError as failures:
             log.warning("beginning anew", why=[str(failure) for failure in failures.exceptions])

@@ -7,10 +7,12 @@ from functools import wraps
 from typing import Any
 
 import click
+import grpc
 import uvloop
 
 from clients.sdk.calls import Patience
 from clients.sdk.client import Client
+from clients.sdk.tls import settings_credentials
 from clients.sdk.tokens import DevKeyTokens, TokenProvider, static_token
 from runtime.settings import Settings
 from runtime.tls import channel_credentials
@@ -24,7 +26,7 @@ class Connection:
 
     Attributes:
         settings: from the environment.
-        gateway: address of the gateway; likewise the others.
+        gateway: address of the gateway, or of several, with commas between; likewise the others, one each.
         token: a token that was given; empty to issue one with the development key.
         as_json: write JSON lines instead of tables.
     """
@@ -63,13 +65,19 @@ class Connection:
     ) -> Client:
         """A client that calls with the given token, or as one of `roles` for `accounts`."""
         return Client(
-            self.gateway,
+            self.gateway.split(","),
             marketdata=self.marketdata,
             compliance=self.compliance,
             token=tokens or self.tokens(*roles, accounts=accounts),
             credentials=channel_credentials(self.settings),
             patience=patience,
         )
+
+    def _credentials(self) -> grpc.ChannelCredentials | None:
+        try:
+            return settings_credentials(self.settings)
+        except ValueError as error:
+            raise click.UsageError(f"TLS: {error}") from None
 
     def account(self, given: str | None) -> str:
         """The account to use: the given one; with the development key DEMO; else the one the token is bound to."""

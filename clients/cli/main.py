@@ -9,7 +9,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from clients.cli import audit, flow, market, orders, servers
+from clients.cli import audit, baskets, flow, holdings, market, orders, rights, servers
 from clients.cli.connection import Connection
 from clients.sdk.errors import OrdergateError
 from runtime.settings import Settings
@@ -26,7 +26,11 @@ class Failure(click.ClickException):
 
 
 class Commands(click.Group):
-    """The group at the top; turns expected failures into one line."""
+    """The group at the top; turns expected failures into one line. `orders` is another word for `order`."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command with this name."""
+        return super().get_command(ctx, "order" if cmd_name == "orders" else cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
@@ -58,7 +62,9 @@ def describe(error: OrdergateError) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.option("--gateway", metavar="ADDRESS", help="Address of the gateway [ORDERGATE_GATEWAY_ADDRESS].")
+@click.option(
+    "--gateway", metavar="ADDRESS", help="Address of the gateway, or several with commas [ORDERGATE_GATEWAY_ADDRESS]."
+)
 @click.option("--marketdata", metavar="ADDRESS", help="Address of market data [ORDERGATE_MARKETDATA_ADDRESS].")
 @click.option("--compliance", metavar="ADDRESS", help="Address of compliance [ORDERGATE_COMPLIANCE_ADDRESS].")
 @click.option("--token", envvar="ORDERGATE_TOKEN", default="", help="Bearer token [ORDERGATE_TOKEN].")
@@ -92,12 +98,17 @@ def cli(
 for command in (
     servers.serve,
     servers.market_maker,
-    servers.token,
+    rights.token,
+    rights.revoke,
     servers.replay,
     orders.order_group,
-    orders.positions,
-    orders.portfolio,
+    holdings.positions,
+    holdings.balances,
+    holdings.portfolio,
+    holdings.snapshot,
+    holdings.budget,
     orders.reports,
+    holdings.drop_copy,
     market.book,
     market.ticks,
     market.market_data,
@@ -106,6 +117,9 @@ for command in (
     flow.flow,
 ):
     cli.add_command(command)
+
+for command in (baskets.check, baskets.submit_many, baskets.mass_cancel, baskets.quote):
+    orders.order_group.add_command(command)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ count_option = click.option("--count", type=click.IntRange(1), help="Stop after 
 async def book(connection: Connection, symbol: str, depth: int, count: int | None) -> None:
     """Shows the depth of SYMBOL as it changes, until Ctrl-C."""
     async with connection.client("trader") as client:
-        await _watch(connection, client.book(symbol, depth=depth), count, _book_json, _book_line, _book_table)
+        await watch(connection, client.book(symbol, depth=depth), count, _book_json, _book_line, _book_table)
 
 
 @click.command("ticks")
@@ -44,7 +44,7 @@ async def ticks(connection: Connection, symbols: tuple[str, ...], count: int | N
     """Shows quotes, trades and reference prices of SYMBOLS as they change, until Ctrl-C."""
     board = TickBoard(symbols)
     async with connection.client("trader") as client:
-        await _watch(connection, client.ticks(*symbols), count, write_json, _tick_line, board.table_after)
+        await watch(connection, client.ticks(*symbols), count, write_json, _tick_line, board.table_after)
 
 
 @click.command("market-data")
@@ -91,7 +91,7 @@ async def instruments(connection: Connection) -> None:
     write_table("Instruments", columns, rows)
 
 
-async def _watch(
+async def watch(
     connection: Connection,
     updates: AsyncIterator[Update],
     count: int | None,

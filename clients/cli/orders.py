@@ -1,4 +1,4 @@
-"""Commands about orders and what an account holds."""
+"""Commands about one order, and lists and streams of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +50,7 @@ def order_group() -> None:
 async def submit(connection: Connection, account: str | None, **options: Any) -> None:
     """Places an order: QTY of SYMBOL to buy or sell."""
     account = connection.account(account)
-    async with _trader(connection, account) as client:
+    async with trader(connection, account) as client:
         show_report(connection, await client.submit(order_terms(account, **options)))
 
 
@@ -67,7 +67,7 @@ async def submit(connection: Connection, account: str | None, **options: Any) ->
 async def replace(connection: Connection, order: str, client_key: bool, account: str | None, **changes: str) -> None:
     """Changes the quantity or price of an open ORDER."""
     account = connection.account(account)
-    async with _trader(connection, account) as client:
+    async with trader(connection, account) as client:
         show_report(connection, await client.replace(account, **_original(order, client_key), **changes))
 
 
@@ -80,7 +80,7 @@ async def replace(connection: Connection, order: str, client_key: bool, account:
 async def cancel(connection: Connection, order: str, client_key: bool, account: str | None, cl_ord_id: str) -> None:
     """Cancels an open ORDER."""
     account = connection.account(account)
-    async with _trader(connection, account) as client:
+    async with trader(connection, account) as client:
         report = await client.cancel(account, **_original(order, client_key), cl_ord_id=cl_ord_id)
         show_report(connection, report)
 
@@ -93,9 +93,9 @@ async def cancel(connection: Connection, order: str, client_key: bool, account: 
 async def get(connection: Connection, order: str, client_key: bool, account: str | None) -> None:
     """Shows the state of an ORDER."""
     account = connection.account(account)
-    async with _trader(connection, account) as client:
+    async with trader(connection, account) as client:
         found = await client.get_order(account, **({"cl_ord_id": order} if client_key else {"order_id": order}))
-        _show_orders(connection, [found])
+        show_orders(connection, [found])
 
 
 @order_group.command("list")
@@ -109,47 +109,13 @@ async def list_orders(connection: Connection, symbol: str, open_only: bool, limi
     """Lists orders, newest first."""
     account = connection.account(account)
     found: list[orders.Order] = []
-    async with _trader(connection, account) as client:
+    async with trader(connection, account) as client:
         page_size = min(limit, 1000)
         async for order in client.list_orders(account, symbol=symbol, open_only=open_only, page_size=page_size):
             found.append(order)
             if len(found) == limit:
                 break
-    _show_orders(connection, found)
-
-
-@click.command("positions")
-@click.option("--symbol", default="", help="Only this instrument.")
-@account_option
-@json_option
-@pass_connection
-async def positions(connection: Connection, symbol: str, account: str | None) -> None:
-    """Shows what an account holds."""
-    account = connection.account(account)
-    async with _trader(connection, account) as client:
-        held = await client.positions(account, symbol=symbol)
-    if connection.as_json:
-        write_json(held)
-    else:
-        _position_table(f"Positions of {held.account} at seq {held.as_of_seq}", held.positions)
-
-
-@click.command("portfolio")
-@account_option
-@json_option
-@pass_connection
-async def portfolio(connection: Connection, account: str | None) -> None:
-    """Shows cash, buying power and positions of an account."""
-    account = connection.account(account)
-    async with _trader(connection, account) as client:
-        held = await client.portfolio(account)
-    if connection.as_json:
-        write_json(held)
-        return
-    rows = [(b.currency, b.cash, b.held, b.margin, b.buying_power, b.fees) for b in held.balances]
-    title = f"Cash of {held.account} at seq {held.as_of_seq}, {held.open_orders} open orders"
-    write_table(title, ("currency", "cash>", "held>", "margin>", "buying_power>", "fees>"), rows)
-    _position_table("Positions", held.positions)
+    show_orders(connection, found)
 
 
 @click.command("reports")
@@ -162,7 +128,7 @@ async def reports(connection: Connection, resume_after: int | None, count: int |
     """Streams execution reports until Ctrl-C; resumes by itself when a server restarts."""
     account = connection.account(account)
     shown = 0
-    async with _trader(connection, account) as client:
+    async with trader(connection, account) as client:
         async for report in client.reports(account, resume_after=resume_after):
             if connection.as_json:
                 write_json(report)
@@ -192,6 +158,25 @@ def report_line(report: orders.ExecutionReport) -> str:
     return " ".join((*parts, f"key {report.cl_ord_id}"))
 
 
+REPORT_COLUMNS = ("seq>", "what", "side", "qty>", "price>", "cum_qty>", "leaves_qty>", "order_id", "status", "reason")
+
+
+def report_row(report: orders.ExecutionReport) -> tuple[object, ...]:
+    """A report as a row under `REPORT_COLUMNS`."""
+    return (
+        report.seq,
+        word(types.ExecType, report.exec_type, "EXEC_TYPE_"),
+        word(types.Side, report.side, "SIDE_"),
+        report.qty,
+        report.price,
+        report.cum_qty,
+        report.leaves_qty,
+        report.order_id,
+        word(types.OrdStatus, report.ord_status, "ORD_STATUS_"),
+        word(types.Reason, report.reason.code, "REASON_"),
+    )
+
+
 def show_report(connection: Connection, report: orders.ExecutionReport) -> None:
     """One report as the answer of a command."""
     if connection.as_json:
@@ -215,12 +200,13 @@ def show_report(connection: Connection, report: orders.ExecutionReport) -> None:
     write_fields(what, [(name, value) for name, value in fields if value != ""])
 
 
-def _show_orders(connection: Connection, found: list[orders.Order]) -> None:
+def show_orders(connection: Connection, found: list[orders.Order], title: str = "Orders") -> None:
+    """Orders as the answer of a command."""
     if connection.as_json:
         for order in found:
             write_json(order)
         return
-    write_table("Orders", ORDER_COLUMNS, [_order_row(order) for order in found])
+    write_table(title, ORDER_COLUMNS, [_order_row(order) for order in found])
 
 
 def _order_row(order: orders.Order) -> tuple[object, ...]:
@@ -243,15 +229,10 @@ def _order_row(order: orders.Order) -> tuple[object, ...]:
     )
 
 
-def _position_table(title: str, held: Any) -> None:
-    columns = ("symbol", "qty>", "held_qty>", "avg_cost>", "mark_px>", "unrealized_pnl>", "realized_pnl>", "currency")
-    names = [column.removesuffix(">") for column in columns]
-    write_table(title, columns, [[getattr(position, name) for name in names] for position in held])
-
-
 def _original(order: str, client_key: bool) -> dict[str, str]:
     return {"orig_cl_ord_id" if client_key else "order_id": order}
 
 
-def _trader(connection: Connection, account: str) -> Client:
+def trader(connection: Connection, account: str) -> Client:
+    """A client that calls as a trader of `account`, or as whoever the given token names."""
     return connection.client("trader", accounts=[account] if account else [])

@@ -1,4 +1,4 @@
-"""Commands that run or inspect the installation itself: servers, tokens, the journal.
+"""Commands that run or inspect the installation itself: servers, the journal.
 
 The servers are imported when they are started, not before: a client machine
 needs none of them.
@@ -14,14 +14,11 @@ import click
 from clients.cli import journals
 from clients.cli.connection import Connection, json_option
 from clients.cli.output import write_fields, write_json, write_table
-from clients.sdk.tokens import TTL_DEFAULT_S, DevKeyTokens
-from runtime.tokens import LIFETIME_S_MAX
 
 SERVERS = ("gateway", "matching", "marketdata", "compliance")
 WORDS = ("order_id", "account", "cl_ord_id", "symbol", "side", "ord_type", "time_in_force", "ord_status", "currency",
          "limit")  # fmt: skip
 """Columns that are no numbers."""
-ROLES = ("trader", "market_maker", "risk_officer", "compliance_officer", "auditor", "operator", "admin")
 
 
 @click.command("serve")
@@ -35,30 +32,6 @@ def serve(server: str) -> None:
 def market_maker() -> None:
     """Runs the simulated market maker until Ctrl-C."""
     importlib.import_module("clients.market_maker").run()
-
-
-@click.command("token")
-@click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, required=True, help="A role; repeatable.")
-@click.option("--account", "accounts", multiple=True, help="An account the token is bound to; repeatable.")
-@click.option("--subject", default="developer", show_default=True, help="Who the token speaks for.")
-@click.option(
-    "--ttl",
-    type=click.IntRange(1, LIFETIME_S_MAX),
-    default=TTL_DEFAULT_S,
-    show_default=True,
-    help="Lifetime in seconds.",
-)
-@json_option
-@click.pass_obj
-def token(connection: Connection, roles: tuple[str, ...], accounts: tuple[str, ...], subject: str, ttl: int) -> None:
-    """Issues a token with the development key."""
-    if not connection.has_dev_key:
-        raise click.UsageError(f"no development key at {connection.settings.auth_dev_key_file}")
-    tokens = DevKeyTokens.from_settings(connection.settings, subject=subject, roles=roles, accounts=accounts, ttl_s=ttl)
-    if connection.as_json:
-        write_json({"token": tokens(), "expires_in_s": ttl})
-    else:
-        click.echo(tokens())
 
 
 @click.command("replay")

@@ -68,7 +68,7 @@ class Caller:
             OrdergateError: the typed answer, once it is definite or patience is over.
         """
         backoff = Backoff(self.patience.retry_s)
-        expired = ""
+        has_renewed = False
         while True:
             place, token = method.place, await self.token()
             try:
@@ -76,8 +76,8 @@ class Caller:
             except grpc.aio.AioRpcError as failure:
                 error = errors.from_rpc(failure)
             at_least_s = error.retry_after or 0.0
-            if error.reason == "TOKEN_EXPIRED" and token != expired and await self.token() != token:
-                expired = token
+            if error.reason == "TOKEN_EXPIRED" and not has_renewed and await self.token() != token:
+                has_renewed = True
                 continue
             if isinstance(error, errors.Unavailable):
                 at_least_s = 0.0 if method.leave(place) else at_least_s

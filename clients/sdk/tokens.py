@@ -10,6 +10,7 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from runtime import tokens
 from runtime.settings import Settings
@@ -26,17 +27,20 @@ def static_token(token: str) -> TokenProvider:
     return lambda: token
 
 
-def expires_at_s(token: str) -> float | None:
-    """When a token runs out, in seconds of Unix time; None when it does not say so in a readable way.
-
-    Nothing is verified: that is the server's affair.
-    """
+def claims_of(token: str) -> dict[str, Any]:
+    """What a token says; empty when it cannot be read. Nothing is verified: that is the server's affair."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return float(claims["exp"])
-    except (IndexError, KeyError, TypeError, ValueError):
-        return None
+    except (IndexError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def expires_at_s(token: str) -> float | None:
+    """When a token runs out, in seconds of Unix time; None when it does not say so in a readable way."""
+    expires = claims_of(token).get("exp")
+    return float(expires) if isinstance(expires, (int, float)) else None
 
 
 class DevKeyTokens:

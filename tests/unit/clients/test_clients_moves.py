@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -115,10 +116,13 @@ async def test_a_token_that_ran_out_is_replaced_once(gateway: ScriptedGateway) -
     async with Client(gateway.address, token=lambda: next(tokens)) as client:
         await client.submit(order("a"))
     assert gateway.tokens == ["Bearer old", "Bearer new"]
-    gateway.calls = [expired]
-    async with Client(gateway.address, token="same") as client:
-        with pytest.raises(errors.Unauthenticated):
-            await client.submit(order("b"))
+    gateway.calls = [expired] * 3
+    numbers = count()
+    for provider in ("same", lambda: f"other-{next(numbers)}"):
+        async with Client(gateway.address, token=provider) as client:
+            with pytest.raises(errors.Unauthenticated):
+                await client.submit(order("b"))
+    assert gateway.calls == []
 
 
 async def test_a_revoked_token_is_final(gateway: ScriptedGateway, client: Client) -> None:
