@@ -30,21 +30,42 @@ async def _chained(call: Any) -> AsyncGenerator[Any, None]:
 
 @asynccontextmanager
 async def drop_copy(
-    venue: Venue, *accounts: str, metadata: Metadata | None = None, **request: Any
+    venue: Venue, *accounts: str, metadata: Metadata | None = None, stub: Any = None, **request: Any
 ) -> AsyncIterator[AsyncIterator[entry.StreamDropCopyResponse]]:
     """A drop copy of some accounts; of all, for a risk officer, without any."""
     if metadata is None:
         metadata = venue.as_role(accounts=accounts) if accounts else venue.as_role("risk_officer", accounts=[])
-    call = venue.orders.StreamDropCopy(
-        entry.StreamDropCopyRequest(accounts=accounts, **request),
-        metadata=metadata,
-    )
+    asked = entry.StreamDropCopyRequest(accounts=accounts, **request)
+    async with _read((stub or venue.orders).StreamDropCopy(asked, metadata=metadata)) as messages:
+        yield messages
+
+
+@asynccontextmanager
+async def reports_by(
+    venue: Venue, stub: Any, **request: Any
+) -> AsyncIterator[AsyncIterator[entry.StreamExecutionReportsResponse]]:
+    """DEMO's stream of reports by a stub of its own."""
+    asked = entry.StreamExecutionReportsRequest(**request)
+    async with _read(stub.StreamExecutionReports(asked, metadata=venue.as_role())) as messages:
+        yield messages
+
+
+@asynccontextmanager
+async def _read(call: Any) -> AsyncIterator[Any]:
     messages = _chained(call)
     try:
         yield messages
     finally:
         call.cancel()
         await messages.aclose()
+
+
+@asynccontextmanager
+async def narrow(venue: Venue) -> AsyncIterator[Any]:
+    """A stub of a client that lets little be under way: what its reader does not take soon holds the server up."""
+    options = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{venue.gateway.port}", options=options) as channel:
+        yield order_entry_pb2_grpc.OrderEntryServiceStub(channel)
 
 
 def reports_in(message: Any) -> Reports:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -17,7 +17,7 @@ from gateway.portfolio_stream import streams_gauge
 from gateway.reports import cut_total, readers_gauge
 from gateway.stream import Stream
 from tests.integration.gateway.conftest import NewVenue
-from tests.integration.gateway.streaming import drop_copy, reports_in, trade, truth, until
+from tests.integration.gateway.streaming import drop_copy, narrow, reports_by, reports_in, trade, truth, until
 from tests.integration.gateway.venue import Metadata, Venue, eventually, refused, reports_of
 
 KINDS = ("reports", "drop copy", "portfolio")
@@ -129,11 +129,11 @@ async def test_a_stream_that_is_left_is_forgotten(venue: Venue, kind: str) -> No
 async def test_a_slow_reader_holds_up_nobody(own_venue: NewVenue) -> None:
     """One that takes nothing at all: the reader beside it has everything before the slow one is cut."""
     venue = await begun(own_venue, slow_reader_s=600.0)
-    async with reports_of(venue) as slow, reports_of(venue) as fast:
+    async with narrow(venue) as stub, reports_by(venue, stub) as slow, reports_of(venue) as fast:
         begin = await anext(slow)
         await anext(fast)
-        following = asyncio.create_task(until_live(fast, 12_000))
-        last_seq = await trade(venue, 6_000)
+        following = asyncio.create_task(until_live(fast, 4_000))
+        last_seq = await trade(venue, 2_000)
         told = await following
         assert told[-1].seq == last_seq
         # It still gets what it was meant to get, once it reads.
@@ -156,7 +156,11 @@ async def test_a_slow_reader_is_cut(own_venue: NewVenue, kind: str) -> None:
     """Its oldest message has waited too long: nothing is kept for it any more, and it can go on from what it has."""
     venue = await begun(own_venue, slow_reader_s=0.5)
     before, cut_before = readers_gauge._value.get(), cut_total._value.get()
-    async with opened(venue, kind, venue.as_role()) as slow, drop_copy(venue) as fast:
+    async with AsyncExitStack() as stack:
+        stub = await stack.enter_async_context(narrow(venue))
+        asked = reports_by(venue, stub) if kind == "reports" else drop_copy(venue, "DEMO", stub=stub)
+        slow: AsyncIterator[Any] = await stack.enter_async_context(asked)
+        fast = await stack.enter_async_context(drop_copy(venue))
         begin = await anext(slow)
         following = asyncio.create_task(rest_until(fast, lambda: cut_total._value.get() > cut_before))
         last_seq = 0

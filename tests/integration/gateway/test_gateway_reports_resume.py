@@ -18,7 +18,17 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.stream import Stream
 from tests.integration.gateway.conftest import NewVenue
-from tests.integration.gateway.streaming import Follower, alike, drop_copy, ended, trade, truth, until
+from tests.integration.gateway.streaming import (
+    Follower,
+    alike,
+    drop_copy,
+    ended,
+    narrow,
+    reports_by,
+    trade,
+    truth,
+    until,
+)
 from tests.integration.gateway.venue import SELL, Venue, reports_of
 from tests.simulation.matching_process import started
 
@@ -121,8 +131,12 @@ async def test_history_beside_a_busy_market(own_venue: NewVenue, monkeypatch: py
     await venue.start_matching()
     await venue.start_gateway()
     await venue.becomes(serving=True)
-    await trade(venue, 6_000)
-    async with drop_copy(venue, resume_after=0) as copied, reports_of(venue, resume_after=0) as own:
+    await trade(venue, 5_000)
+    async with (
+        narrow(venue) as stub,
+        drop_copy(venue, resume_after=0, stub=stub) as copied,
+        reports_by(venue, stub, resume_after=0) as own,
+    ):
         for messages in (copied, own):
             assert (await anext(messages)).HasField("subscribed")
         # So much past is more than what can be under way: the streams are at it until their clients read on.
