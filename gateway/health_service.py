@@ -11,13 +11,14 @@ from ordergate.operations.v1 import health_pb2_grpc as wire_grpc
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway.link import Link
-from runtime.channels import client_channel
+from runtime.channels import Renewable, client_channel
 from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused
-from runtime.settings import Settings
+from runtime.settings import Server, Settings
 from runtime.tls import channel_credentials
 
 PROBE_TIMEOUT_S = 1.0
+OTHERS: tuple[Server, ...] = ("marketdata", "compliance")
 UP, DEGRADED, DOWN = wire.COMPONENT_STATUS_UP, wire.COMPONENT_STATUS_DEGRADED, wire.COMPONENT_STATUS_DOWN
 
 
@@ -27,16 +28,12 @@ class HealthService(wire_grpc.HealthServiceServicer):
     def __init__(self, settings: Settings, link: Link) -> None:
         self._link = link
         self._version = version("ordergate")
-        credentials = channel_credentials(settings)
-        self._others = {
-            "marketdata": client_channel(settings.marketdata_address, credentials),
-            "compliance": client_channel(settings.compliance_address, credentials),
-        }
+        self._others = {name: _reached(settings.address(name), settings) for name in OTHERS}
 
     async def close(self) -> None:
         """Closes the channels to the servers that it asks."""
-        for channel in self._others.values():
-            await channel.close()
+        for reached in self._others.values():
+            await reached.close()
 
     async def GetLiveness(self, request: wire.GetLivenessRequest, context: Any) -> wire.GetLivenessResponse:
         """An answer is the proof."""
@@ -63,8 +60,13 @@ class HealthService(wire_grpc.HealthServiceServicer):
         return wire.GetReadinessResponse(status=whole, components=components)
 
 
-async def _probe(channel: grpc.aio.Channel) -> wire.ComponentStatus.ValueType:
-    stub: Any = health_pb2_grpc.HealthStub(channel)
+def _reached(address: str, settings: Settings) -> Renewable:
+    return Renewable(lambda: client_channel(address, channel_credentials(settings)), settings)
+
+
+async def _probe(reached: Renewable) -> wire.ComponentStatus.ValueType:
+    await reached.renew()
+    stub: Any = health_pb2_grpc.HealthStub(reached.channel)
     try:
         answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=PROBE_TIMEOUT_S)
     except grpc.aio.AioRpcError:

@@ -22,7 +22,7 @@ from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge
 
 from gateway.events import Event
-from runtime.channels import service_channel
+from runtime.channels import Renewable, service_channel
 from runtime.clock import unix_ns
 from runtime.errors import Refused, reason_of
 from runtime.instruments import Instruments
@@ -134,8 +134,12 @@ class Link:
         """Number of this run of the gateway."""
         self._outbox = _Outbox()
         self._next_correlation = 1
-        self._channel = service_channel(settings.matching_address, settings, settings.gateway_id)
-        self.stub: matching_pb2_grpc.MatchingServiceAsyncStub = matching_pb2_grpc.MatchingServiceStub(self._channel)
+        self._reached = Renewable(
+            lambda: service_channel(settings.matching_address, settings, settings.gateway_id), settings
+        )
+        self.stub: matching_pb2_grpc.MatchingServiceAsyncStub = matching_pb2_grpc.MatchingServiceStub(
+            self._reached.channel
+        )
         self.last_seq: int | None = None
         """The last event heard; None before the first link."""
         self.epoch = 0
@@ -229,11 +233,13 @@ class Link:
                 if self.up.is_set():
                     retry_s = RETRY_MIN_S
                 self._down()
+                if await self._reached.renew():
+                    self.stub = matching_pb2_grpc.MatchingServiceStub(self._reached.channel)
                 await asyncio.sleep(retry_s)
                 retry_s = min(RETRY_MAX_S, retry_s * 2)
         finally:
             self._down()
-            await self._channel.close()
+            await self._reached.close()
 
     def _look_at(self, error: Exception) -> None:
         if isinstance(error, grpc.aio.AioRpcError) and reason_of(error) == types.REASON_ALREADY_EXISTS:

@@ -9,10 +9,12 @@ from typing import Any
 import grpc
 
 from runtime.limits import KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, UNLIMITED, Options, keepalive
+from runtime.logs import get_logger
 from runtime.settings import Settings
-from runtime.tls import channel_credentials
+from runtime.tls import channel_credentials, client_looks
 from runtime.tokens import service_metadata
 
+log = get_logger(__name__)
 RECONNECT_MIN_MS = 100
 CONNECTING_MS_MAX = 5_000
 """How long an attempt to connect may take, TLS and all, which is what gRPC makes of its shortest backoff: after an
@@ -48,6 +50,44 @@ def service_channel(address: str, settings: Settings, name: str) -> grpc.aio.Cha
     """
     interceptors: list[grpc.aio.ClientInterceptor] = [_UnaryUnary(settings, name), _UnaryStream(settings, name)]
     return _opened(address, channel_credentials(settings), _SERVICE_OPTIONS, interceptors)
+
+
+class Renewable:
+    """A channel to another server that is opened anew once its certificates have been replaced.
+
+    A channel shows the certificate that it was opened with, whenever it
+    connects again; one that lives for long would one day show one that has
+    ended. The channel before the present one stays open for calls under way.
+    """
+
+    def __init__(self, opened: Callable[[], grpc.aio.Channel], settings: Settings) -> None:
+        """Opens the channel; raises as `opened` does."""
+        self._open = opened
+        self._settings = settings
+        self._looked = client_looks(settings)
+        self._before: grpc.aio.Channel | None = None
+        self.channel = opened()
+
+    async def renew(self) -> bool:
+        """Opens `channel` anew if a certificate has been replaced, and fits its key; whether it did."""
+        try:
+            looks = client_looks(self._settings)
+            if looks == self._looked:
+                return False
+            fresh = self._open()
+        except (OSError, ValueError) as error:
+            log.warning("certificates cannot be taken over", error=str(error))
+            return False
+        older, self._before, self.channel, self._looked = self._before, self.channel, fresh, looks
+        if older is not None:
+            await older.close()
+        return True
+
+    async def close(self) -> None:
+        """Closes what is open."""
+        for channel in (self._before, self.channel):
+            if channel is not None:
+                await channel.close()
 
 
 def _opened(

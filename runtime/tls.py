@@ -11,7 +11,7 @@ its next channel. A pair that does not fit together yet is not taken over.
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import grpc
 from cryptography import x509
@@ -22,6 +22,7 @@ from runtime.logs import get_logger
 from runtime.settings import Server, Settings
 
 ONLY_SERVERS_CALL: tuple[Server, ...] = ("matching",)
+Looks: TypeAlias = tuple[tuple[int, int, int], ...]
 log = get_logger(__name__)
 expiry = Gauge("ordergate_tls_certificate_not_after_seconds", "When the certificate that is shown ends, in unix time.")
 
@@ -99,7 +100,7 @@ class _ServerFiles:
         assert settings.tls_key_file is not None, "is_on checks it"
         self._cert_file, self._key_file = settings.tls_cert_file, settings.tls_key_file
         self._client_ca_files = client_ca_files(settings, name)
-        self._looked: tuple[tuple[int, int, int], ...] = ()
+        self._looked: Looks = ()
 
     @property
     def asks_clients(self) -> bool:
@@ -127,9 +128,23 @@ class _ServerFiles:
         log.info("certificates taken over", file=str(self._cert_file))
         return taken
 
-    def _looks(self) -> tuple[tuple[int, int, int], ...]:
-        stats = [path.stat() for path in (self._cert_file, self._key_file, *self._client_ca_files)]
-        return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
+    def _looks(self) -> Looks:
+        return _looks_of(self._cert_file, self._key_file, *self._client_ca_files)
+
+
+def client_looks(settings: Settings) -> Looks:
+    """What the files behind `channel_credentials` look like now: equal as long as nobody has replaced one.
+
+    Raises:
+        OSError: one cannot be looked at.
+    """
+    files = (settings.tls_ca_file, settings.tls_cert_file, settings.tls_key_file)
+    return _looks_of(*(path for path in files if path is not None))
+
+
+def _looks_of(*files: Path) -> Looks:
+    stats = [path.stat() for path in files]
+    return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
 
 
 def _pair(key_file: Path, cert_file: Path) -> tuple[bytes, bytes]:

@@ -12,7 +12,7 @@ from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clients.sdk.calls import open_channel
-from runtime.channels import client_channel, service_channel
+from runtime.channels import Renewable, client_channel, service_channel
 from runtime.serve import Health, Register, running
 from runtime.settings import Server, Settings
 from runtime.stack.home import isolated
@@ -205,3 +205,34 @@ async def test_files_that_are_none_stop_the_start(tmp_path: Path, ours: Authorit
         with pytest.raises(error, match=text):
             async with server("gateway", tmp_path, **(good | wrong)):
                 pass
+
+
+async def test_a_channel_of_a_server_takes_a_renewed_certificate_over(
+    tmp_path: Path, ours: Authority, theirs: Authority
+) -> None:
+    """What a link shows when it connects again is what the files hold then; a call on the one before ends in peace."""
+    of_server = ours.issue("matching") | {"tls_ca_file": ours.file}
+    of_client = theirs.issue("gateway") | {"tls_ca_file": ours.file}
+    settings = isolated(tmp_path, **of_client)
+    async with server("matching", tmp_path, **of_server) as address:
+        reached = Renewable(lambda: service_channel(address, settings, "test"), settings)
+        assert not await reached.renew()
+
+        async def answered() -> bool:
+            stub: Any = health_pb2_grpc.HealthStub(reached.channel)
+            try:
+                await stub.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_WITHIN_S)
+            except grpc.aio.AioRpcError:
+                return False
+            return True
+
+        assert not await answered()
+        before = reached.channel
+        of_client["tls_key_file"].write_bytes(ours.issue("other")["tls_key_file"].read_bytes())
+        assert not await reached.renew()
+        ours.issue("gateway", file=str(of_client["tls_cert_file"].with_suffix("")))
+        assert await reached.renew()
+        assert reached.channel is not before
+        assert await answered()
+        assert not await reached.renew()
+        await reached.close()
