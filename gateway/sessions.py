@@ -8,7 +8,6 @@ drain - leads to one place here, which hands the session's end to the link.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
@@ -218,7 +217,7 @@ class _Running:
         Raises:
             Refused: it does not.
         """
-        newer = await self._verifier.verified(f"Bearer {token}", time.time())
+        newer = await self._verifier.verified(f"Bearer {token}", unix_ns() / NANOS_PER_SECOND)
         if newer.subject != self._principal.subject:
             raise Refused(types.REASON_TOKEN_INVALID, "the token is another caller's")
         rule = rule_of(METHOD)
