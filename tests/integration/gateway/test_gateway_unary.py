@@ -116,6 +116,7 @@ async def test_a_repeated_denial_is_the_original_denial(venue: Venue) -> None:
         (await refused(venue.orders.SubmitOrder(entry.SubmitOrderRequest(order=order), metadata=venue.as_role())))[1]
         for _ in range(2)
     ]
+    assert infos[1].metadata.pop("poss_dup") == "true"
     assert infos[0] == infos[1]
 
 
