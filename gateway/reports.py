@@ -16,11 +16,9 @@ from typing import ClassVar, TypeAlias
 import grpc
 from ordergate.matching.v1 import matching_pb2 as wire
 from ordergate.matching.v1 import matching_pb2_grpc
-from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge
 
-from gateway.convert import report
 from gateway.encoding import execution_report
 from gateway.events import Event
 from gateway.history import read
@@ -250,13 +248,6 @@ class Reports:
                     reader.sent()
         finally:
             reader.replaying = False
-
-    def message(self, told: Told, sent_unix_ns: int) -> orders.ExecutionReport:
-        """The report of an event."""
-        event, epoch, durable_unix_ns, correlation_id = told
-        made = report(event.parsed(), self._instruments, epoch, durable_unix_ns, correlation_id)
-        made.sent_unix_ns = sent_unix_ns
-        return made
 
     def encode(self, told: Told, sent_unix_ns: int) -> bytes:
         """The bytes of the report of an event."""

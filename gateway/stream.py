@@ -30,8 +30,6 @@ RETRY_DELAY_MS = 500
 FLUSHED_FIRST = frozenset({types.REASON_DRAINING, types.REASON_SNAPSHOT_REQUIRED})
 """Ends that come after what waits to be sent. Whoever may not have it, or does not take it, gets no more."""
 
-Message = wire.StreamExecutionReportsResponse | wire.StreamDropCopyResponse
-
 
 class Stream(Reader, ABC):
     """What the gateway knows of one live stream of reports."""
