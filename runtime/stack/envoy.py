@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from runtime.settings import Server, Settings
-from runtime.stack import envoy_tls, pages
+from runtime.stack import envoy_keys, envoy_tls, pages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "k8s" / "base" / "envoy" / "envoy.yaml"
@@ -43,10 +43,12 @@ def render(settings: Settings, folder: Path, gateways: Sequence[str] = ()) -> Pa
 
     Raises:
         OSError: the source or a page cannot be read, or the files not be written.
-        ValueError: the files of certificates are named in part only.
+        ValueError: the files of certificates are named in part only, or an address of keys is none.
     """
     config = localized(yaml.safe_load(SOURCE.read_text()), settings, gateways)
     envoy_tls.secure(config, settings, folder / "tls")
+    (verified,) = http_filters(config, "envoy.filters.http.jwt_authn")
+    envoy_keys.take_keys(config, verified, keys_body(config), settings)
     pages.gather(folder / "pages")
     for body in page_bodies(config):
         body["filename"] = str(folder / "pages" / Path(body["filename"]).name)
@@ -63,7 +65,6 @@ def localized(config: dict[str, Any], settings: Settings, gateways: Sequence[str
     listeners = {listener["name"]: listener for listener in resources["listeners"]}
     _place(config["admin"]["address"], ADMIN_HOST, settings.envoy_admin_port)
     _place(listeners["public"]["address"], settings.host, settings.envoy_port)
-    _take_keys(config, settings)
     addresses = {server: [settings.address(server)] for server in PUBLIC_SERVERS}
     addresses |= {"gateway": list(gateways)} if gateways else {}
     for cluster in resources["clusters"]:
@@ -73,15 +74,6 @@ def localized(config: dict[str, Any], settings: Settings, gateways: Sequence[str
     for transcoder in transcoders(config):
         transcoder["proto_descriptor"] = str(DESCRIPTOR_SET)
     return config
-
-
-def _take_keys(config: dict[str, Any], settings: Settings) -> None:
-    """Lets Envoy take the tokens that the servers take, by the keys that they have in their file."""
-    (verified,) = http_filters(config, "envoy.filters.http.jwt_authn")
-    verified["providers"]["ordergate"] |= {"issuer": settings.auth_issuer, "audiences": [settings.auth_audience]}
-    keys = keys_body(config)
-    keys["filename"] = str(settings.auth_jwks_file)
-    keys["watched_directory"]["path"] = str(settings.auth_jwks_file.parent)
 
 
 def transcoders(config: dict[str, Any]) -> Iterator[dict[str, Any]]:

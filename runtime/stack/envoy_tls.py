@@ -87,7 +87,7 @@ def _to_clients(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def _to_servers(hosts: set[str], folder: Path) -> dict[str, Any]:
     """Envoy by itself would take any certificate of the authority for that of any server."""
-    names = [_san(host) for host in sorted(hosts)]
+    names = [san(host) for host in sorted(hosts)]
     common = {
         "alpn_protocols": ["h2"],
         "tls_certificate_sds_secret_configs": [_from(SHOWN, folder)],
@@ -99,7 +99,8 @@ def _to_servers(hosts: set[str], folder: Path) -> dict[str, Any]:
     return _socket("UpstreamTlsContext", common_tls_context=common)
 
 
-def _san(host: str) -> dict[str, Any]:
+def san(host: str) -> dict[str, Any]:
+    """What the certificate of `host` must be for."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

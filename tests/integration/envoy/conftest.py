@@ -244,13 +244,13 @@ def issued(settings: Settings, **changes: Any) -> str:
     return issue(settings.auth_dev_key_file.read_bytes(), **(values | changes))
 
 
-OpenDoor = Callable[[], AbstractAsyncContextManager[Door]]
+OpenDoor = Callable[..., AbstractAsyncContextManager[Door]]
 
 
 @asynccontextmanager
-async def opened(home: Path) -> AsyncIterator[Door]:
-    """A door in front of servers of its own."""
-    settings = isolated(home)
+async def opened(home: Path, **overrides: Any) -> AsyncIterator[Door]:
+    """A door in front of servers of its own, with these settings otherwise."""
+    settings = isolated(home, **overrides)
     make_keys(settings.auth_jwks_file.parent)
     calls = Calls()
     process = Process(programs.proxy(settings))
@@ -281,4 +281,4 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
 @pytest.fixture
 def open_door(tmp_path: Path) -> OpenDoor:
     """Opens a door of the test's own, to break something behind it."""
-    return lambda: opened(tmp_path / "home")
+    return lambda **overrides: opened(tmp_path / "home", **overrides)

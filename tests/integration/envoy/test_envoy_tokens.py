@@ -213,3 +213,44 @@ async def test_envoy_takes_keys_over_while_it_runs(open_door: "OpenDoor") -> Non
             await answers("new", 200)
             door.calls.released.put_nowait(entry.StreamExecutionReportsResponse().heartbeat)
             assert "heartbeat" in await anext(lines)
+
+
+async def test_envoy_asks_an_identity_provider(open_door: "OpenDoor") -> None:
+    """With an address of keys in the settings its tokens open the door too, until it takes the key back."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = jwt.get_algorithm_by_name("ES256").to_jwk(private.public_key(), as_dict=True)
+    published = [{**public, "kid": "provider", "alg": "ES256", "use": "sig"}]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = json.dumps({"keys": published}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    provider = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}/keys"
+    async with provider, open_door(auth_jwks_url=url, auth_jwks_refresh_s=1.0) as door:
+        encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        theirs = door.settings.auth_dev_key_file.with_name("provider.pem")
+        theirs.write_bytes(private.private_bytes(*encoding))
+
+        async def status(kid: str, **changes: Any) -> int:
+            file = theirs if kid == "provider" else door.settings.auth_dev_key_file
+            token = issued(door.settings.model_copy(update={"auth_dev_key_file": file}), kid=kid, **changes)
+            headers = {"authorization": f"Bearer {token}"}
+            return (await door.bare.post(ORDERS, json={}, headers=headers)).status_code
+
+        async with asyncio.timeout(TAKEN_WITHIN_S):
+            while await status("provider") != 200:
+                await asyncio.sleep(0.02)
+        assert await status("dev") == 200
+        assert await status("provider", audience="somebody") == 401
+        assert await status("provider", issuer="somebody") == 401
+        assert reason(await door.bare.post(ORDERS, json={})) == "TOKEN_MISSING"
+        # Envoy takes an empty list for a fault of the provider; the servers, behind it, take it at its word.
+        published[:] = [published[0] | {"kid": "another"}]
+        async with asyncio.timeout(TAKEN_WITHIN_S):
+            while await status("provider") != 401:
+                await asyncio.sleep(0.02)
+        assert await status("dev") == 200
