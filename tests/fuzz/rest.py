@@ -78,18 +78,21 @@ class Tally:
 class Rest:
     """Fuzzes the REST side of one system."""
 
-    def __init__(self, url: str, token_of: Callable[[str], str], seed: int) -> None:
+    def __init__(
+        self, url: str, token_of: Callable[[str], str], seed: int, document: strict.Document | None = None
+    ) -> None:
         """Sends nothing yet.
 
         Args:
             url: where REST is served, without a closing slash.
             token_of: a token by role, good for the whole run.
             seed: the same seed draws the same requests, as long as the answers are the same.
+            document: what requests are made from and answers held against, if it is not ours.
         """
         load_all_checks()
         self._url = url
         self._seed = seed
-        self._document = strict.document()
+        self._document = document or strict.document()
         schema = schemathesis.openapi.from_dict(self._document)
         self.operations: list[Operation] = [
             found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)
@@ -217,7 +220,8 @@ class Rest:
         return described
 
     def _streams(self, operation: Operation) -> bool:
-        return LINES in self._described(operation)["responses"]["200"]["content"]
+        responses = self._described(operation)["responses"]
+        return LINES in responses.get("200", {}).get("content", {})
 
     def _headers_of(self, operation: Operation, token_of: Callable[[str], str]) -> dict[str, str]:
         # The last role of a reading method sees every account, where there is such a role.
