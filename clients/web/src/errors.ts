@@ -9,6 +9,7 @@
  */
 
 import { Code, ConnectError } from "@connectrpc/connect";
+import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 import { Reason, type StreamEnd } from "./gen/ordergate/types/v1/types_pb.js";
@@ -212,19 +213,21 @@ export function fromCall(cause: unknown): OrdergateError {
   if (!(cause instanceof ConnectError)) {
     throw cause;
   }
-  const [info] = cause.findDetails(ErrorInfoSchema);
-  const [bad] = cause.findDetails(BadRequestSchema);
-  const [retry] = cause.findDetails(RetryInfoSchema);
+  // What Envoy itself refuses has an HTTP status as well; the transport then looks no further.
+  const failure = findTrailerError(cause.metadata) ?? cause;
+  const [info] = failure.findDetails(ErrorInfoSchema);
+  const [bad] = failure.findDetails(BadRequestSchema);
+  const [retry] = failure.findDetails(RetryInfoSchema);
   const known = info?.domain === DOMAIN ? reasonNamed(info.reason) : undefined;
-  const kind = known === undefined ? BY_CODE[cause.code] : kindOf(known);
+  const kind = known === undefined ? BY_CODE[failure.code] : kindOf(known);
   const answer: Answer = {
-    reason: info?.reason || transportReason(cause.code),
+    reason: info?.reason || transportReason(failure.code),
     field: bad?.fieldViolations[0]?.field ?? "",
     metadata: info?.metadata ?? {},
     retryAfterMs: retry?.retryDelay && Number(retry.retryDelay.seconds) * 1000 + retry.retryDelay.nanos / 1e6,
-    code: cause.code,
+    code: failure.code,
   };
-  return new kind(cause.rawMessage || Code[cause.code], answer, { cause });
+  return new kind(failure.rawMessage || Code[failure.code], answer, { cause });
 }
 
 /** gRPC's own name of a status, as the servers and the other clients write it. */
