@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help up test coverage check format lint types proto-lint breaking drift web-client web imports \
-  proto lock compile bench bench-core load soak sim crash fuzz clean environment
+  proto lock compile bench bench-core load soak sim crash faults fuzz clean environment
 .SUFFIXES:
 
 help: ## show the targets
@@ -133,6 +133,9 @@ sim: compile ## drive the core and a plain one with 1,000,000 random commands; A
 
 crash: compile ## kill the real matching server 200 times at named points; ARGS="--kills 20"
 	@$(PY) -m tests.simulation.crash --kills 200 $(ARGS)
+
+faults: compile ## trade for two minutes while servers and networks fail, and hold it against the journal; ARGS="--seconds 600"
+	@$(PY) -m tests.integration.faults.campaign $(ARGS)
 
 fuzz: compile ## send nonsense over REST and on the gRPC wire; ARGS="--seed 7 --cases 20000"
 	@$(PY) -m tests.fuzz.run $(ARGS)

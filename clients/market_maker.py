@@ -24,10 +24,11 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from clients.sdk import Client, DevKeyTokens, OrdergateError, Session, errors, settings_credentials
+from clients.sdk import Client, DevKeyTokens, OrdergateError, Session, errors
 from runtime.decimals import divide_half_even, format_nano, parse_nano
 from runtime.logs import configure, get_logger
 from runtime.settings import Settings
+from runtime.tls import channel_credentials
 
 ACCOUNT = "MM"
 ROLE = "market_maker"
@@ -354,7 +355,7 @@ async def quote(settings: Settings) -> NoReturn:
                 settings.gateway_address,
                 marketdata=settings.marketdata_address,
                 token=tokens,
-                credentials=settings_credentials(settings),
+                credentials=channel_credentials(settings),
             ) as client:
                 await MarketMaker(client).run()
         except* OrdergateError as failures:

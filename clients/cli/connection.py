@@ -12,7 +12,6 @@ import uvloop
 
 from clients.sdk.calls import Patience
 from clients.sdk.client import Client
-from clients.sdk.tls import settings_credentials
 from clients.sdk.tokens import DevKeyTokens, TokenProvider, static_token
 from runtime.settings import Settings
 from runtime.tls import channel_credentials
@@ -69,13 +68,13 @@ class Connection:
             marketdata=self.marketdata,
             compliance=self.compliance,
             token=tokens or self.tokens(*roles, accounts=accounts),
-            credentials=channel_credentials(self.settings),
+            credentials=self._credentials(),
             patience=patience,
         )
 
     def _credentials(self) -> grpc.ChannelCredentials | None:
         try:
-            return settings_credentials(self.settings)
+            return channel_credentials(self.settings)
         except ValueError as error:
             raise click.UsageError(f"TLS: {error}") from None
 

@@ -22,7 +22,7 @@ from clients.sdk.errors import (
 )
 from clients.sdk.inbox import SessionFrame
 from clients.sdk.session import Session
-from clients.sdk.tls import settings_credentials, tls_credentials
+from clients.sdk.tls import tls_credentials
 from clients.sdk.tokens import DevKeyTokens, TokenProvider, static_token
 from clients.sdk.trading import new_key
 
@@ -51,7 +51,6 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "new_key",
-    "settings_credentials",
     "static_token",
     "tls_credentials",
 ]

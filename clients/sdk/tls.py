@@ -3,14 +3,12 @@
     Client("gateway.example:443", credentials=tls_credentials(Path("ca.pem")))
 
 With a certificate of its own the client also shows who it is (mutual TLS); its
-token is needed all the same.
+token is needed all the same. `runtime.tls` makes those of the settings.
 """
 
 from pathlib import Path
 
 import grpc
-
-from runtime.settings import Settings
 
 
 def tls_credentials(
@@ -34,15 +32,3 @@ def tls_credentials(
         private_key=key_file.read_bytes() if key_file else None,
         certificate_chain=cert_file.read_bytes() if cert_file else None,
     )
-
-
-def settings_credentials(settings: Settings) -> grpc.ChannelCredentials | None:
-    """The credentials that the TLS settings stand for; None for plain text.
-
-    Raises:
-        OSError: a file cannot be read.
-        ValueError: a certificate without its key, or a key without its certificate.
-    """
-    if settings.tls_ca_file is None and settings.tls_cert_file is None:
-        return None
-    return tls_credentials(settings.tls_ca_file, settings.tls_cert_file, settings.tls_key_file)
