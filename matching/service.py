@@ -28,6 +28,8 @@ from matching.journal.errors import NotKeptError
 from matching.sequencer import Sequencer
 from runtime.clock import unix_ns
 from runtime.errors import Refused
+from runtime.event_layout import ACCOUNT
+from runtime.layout import text
 from runtime.logs import get_logger
 
 SCAN_ORDERS_MAX = 1_000
@@ -35,6 +37,7 @@ OPEN_ORDERS_MAX = 50_000
 """Open orders that the ledger of an account can be asked for with."""
 ORDERS_AT_ONCE_MAX = 256
 """Orders that are encoded without a break."""
+ACCOUNT_TAG = bytes((ACCOUNT,))
 HEARTBEAT_S = 1.0
 log = get_logger(__name__)
 
@@ -235,7 +238,11 @@ def _filter(accounts: frozenset[str]) -> Callable[[bytes], bool] | None:
     def keep(data: bytes) -> bool:
         return wire_events.Event.FromString(data).order.account in accounts
 
-    return keep
+    if len(accounts) > 1:
+        return keep
+    field = text(ACCOUNT_TAG, *accounts)
+    # This runs on the sequencer's loop, and to look for some bytes takes far less time than to read an event.
+    return lambda data: field in data and keep(data)
 
 
 def _order_state(found: tuple[Event, int]) -> wire.OrderState:
