@@ -75,7 +75,8 @@ def _response(contracts: Contracts, status: int) -> Schema:
     schema = {"$ref": "#/components/schemas/Status", "properties": {"code": {"enum": codes}}}
     headers = {"x-request-id": {"$ref": "#/components/headers/RequestId"}}
     if status == 429:
-        headers |= {name: {"$ref": f"#/components/headers/{component}"} for name, component in RATE_HEADERS.items()}
+        named = {**RATE_HEADERS, "retry-after": "RetryAfter"}
+        headers |= {name: {"$ref": f"#/components/headers/{component}"} for name, component in named.items()}
     return {
         "description": "\n".join([TITLES[status], *(["", *lines] if lines else [])]),
         "headers": headers,
@@ -97,6 +98,7 @@ def headers() -> dict[str, Schema]:
         "RateLimitLimit": "Requests that fit at once into the full budget.",
         "RateLimitRemaining": "Requests that fit now.",
         "RateLimitReset": "Seconds until the budget is full again.",
+        "RetryAfter": "Seconds until the request fits into the budget.",
     }
     found = {name: {"description": text, "schema": number} for name, text in said.items()}
     return found | {"RequestId": {"description": "What the logs know the request by.", "schema": {"type": "string"}}}

@@ -199,6 +199,8 @@ REFUSALS = [
     submit("r-1", "SYMBOL_UNKNOWN", symbol="NONE"),
     submit("r-1", "FIELDS_CONFLICT", ord_type=MARKET),
     submit("r-2", "BUYING_POWER", qty="100000", price="150.00"),
+    submit("r-2", "BUYING_POWER", qty="100000", price="150.00"),
+    submit("r-2", "CL_ORD_ID_CONFLICT", qty="1"),
     submit("r-3", "POSITION_INSUFFICIENT", side=SELL, qty="200000", symbol="MSFT", price="100.00"),
     submit("r-4", "ORDER_NOTIONAL_LIMIT", qty="1000000", price="150.00"),
     submit("r-5", symbol="NVDA", ord_type=MARKET, price=None, time_in_force=IOC),

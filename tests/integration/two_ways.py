@@ -24,7 +24,7 @@ from grpc_status import rpc_status
 from runtime.reasons_page import HTTP
 
 Fields = Mapping[str, Any]
-BUDGET_HEADERS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+BUDGET_HEADERS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after")
 STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 
 
