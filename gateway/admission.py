@@ -7,6 +7,7 @@ left to the core.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ordergate.matching.v1 import commands_pb2 as wire
@@ -25,6 +26,7 @@ LABEL = re.compile(r"[\x21-\x7e]{0,36}")
 ORDER_ID_MAX = 2**63 - 1
 NANO_MAX = 2**63 - 1
 REPLACEABLE = ("qty", "price", "stop_px", "display_qty")
+ENVELOPES_MAX = 4_096
 BASKET_ORDERS_MAX = 256
 QUOTE_ENTRIES_MAX = 256
 
@@ -49,7 +51,7 @@ class Admission:
 
     def envelope(self, actor: str, session_id: str = "") -> Envelope:
         """What all commands of one caller have in common."""
-        return Envelope(actor, session_id, self._gateway_id)
+        return _envelope(actor, session_id, self._gateway_id)
 
     def new_order(self, order: orders.OrderTerms, envelope: Envelope, received_unix_ns: int) -> bytes:
         """The command that places an order.
@@ -196,6 +198,12 @@ class Admission:
             ask_px_ticks=ask_px_ticks,
             ask_qty_lots=ask_qty_lots,
         )
+
+
+@lru_cache(maxsize=ENVELOPES_MAX)
+def _envelope(actor: str, session_id: str, gateway_id: str) -> Envelope:
+    """Laid out once for many unary calls."""
+    return Envelope(actor, session_id, gateway_id)
 
 
 def _command(envelope: Envelope, received_unix_ns: int, **body: Any) -> bytes:

@@ -54,16 +54,15 @@ class charged:  # noqa: N801  # reads as a participle where it is used
             await self._context.send_initial_metadata((*fields(error.budget), retry_after))
             raise
         self._telling = asyncio.ensure_future(self._context.send_initial_metadata(fields(budget)))
+        self._telling.add_done_callback(_heard)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         """Makes sure that the answer does not overtake its headers."""
-        if kind is None or issubclass(kind, Exception):
-            await self._telling
-        else:
-            # The caller is gone, and so is whoever would hear what became of the headers.
-            self._telling.add_done_callback(_unheard)
+        if not self._telling.done() and (kind is None or issubclass(kind, Exception)):
+            await asyncio.wait((self._telling,))
 
 
-def _unheard(telling: asyncio.Future[None]) -> None:
+def _heard(telling: asyncio.Future[None]) -> None:
+    """Headers that could not be sent are no fault: the caller is gone, and the answer will not reach it either."""
     if not telling.cancelled():
         telling.exception()

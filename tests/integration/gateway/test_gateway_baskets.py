@@ -37,7 +37,7 @@ async def test_each_order_has_its_own_answer(venue: Venue) -> None:
         terms(qty="2.5"),
         terms(qty="1000000", price="40.00"),
         terms(cl_ord_id=""),
-        terms(side=SELL, symbol="NVDA", qty="7", exec_inst=orders.ExecInst(reduce_only=True), price="999999.00"),
+        terms(side=SELL, symbol="AMZN", exec_inst=orders.ExecInst(reduce_only=True), price="9999.00"),
         terms(account="", qty="3"),
         terms(account="MM"),
     )
@@ -63,13 +63,17 @@ async def test_each_order_has_its_own_answer(venue: Venue) -> None:
 
 
 async def test_a_basket_is_carried_out_in_its_order(venue: Venue) -> None:
-    """The first order rests and the second, of the same account, meets it: self-trade prevention sees the first."""
-    first = terms(symbol="BTCUSD", qty="1", price="10.00")
-    second = terms(symbol="BTCUSD", side=SELL, qty="1", price="10.00", time_in_force=types.TIME_IN_FORCE_IOC)
-    bought, sold = await submitted(venue, basket(first, second))
-    assert bought.report.exec_type == NEW
-    assert sold.report.exec_type == DENIED, "DEMO holds no coins, and the purchase before it did not trade"
-    assert sold.report.reason.code == types.REASON_POSITION_INSUFFICIENT
+    """The first leg of a list opens it for the second; the other way round the second finds no list."""
+
+    def legs(*numbers: int) -> list[orders.OrderTerms]:
+        tied = {"type": types.CONTINGENCY_TYPE_OCO, "list_id": new_key()}
+        return [terms(contingency=orders.Contingency(**tied, leg=leg)) for leg in numbers]  # type: ignore[arg-type]
+
+    in_order = await submitted(venue, basket(*legs(1, 2)))
+    assert [result.report.exec_type for result in in_order] == [NEW, NEW]
+    second, first = await submitted(venue, basket(*legs(2, 1)))
+    assert (second.report.exec_type, second.report.reason.code) == (REJECTED, types.REASON_ORDER_UNKNOWN)
+    assert first.report.exec_type == NEW
 
 
 async def test_a_repeated_basket_gives_the_original_results(venue: Venue) -> None:

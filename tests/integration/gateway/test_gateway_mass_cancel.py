@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import pytest
+import pytest_asyncio
 from ordergate.matching.v1 import events_pb2, matching_pb2
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
@@ -14,6 +16,17 @@ from tests.integration.gateway.conftest import NewVenue
 from tests.integration.gateway.venue import BUY, SELL, Venue, new_key, refused, reports_of, terms
 
 ACCOUNT = "FLOW-ASK"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def venue(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Venue]:
+    """A venue for these tests alone: nobody else's orders stand in its books."""
+    own = Venue(tmp_path_factory.mktemp("mass-cancel"))
+    await own.start_matching()
+    await own.start_gateway()
+    await own.becomes(serving=True)
+    yield own
+    await own.stop()
 
 
 async def canceled(venue: Venue, account: str = ACCOUNT, **filters: Any) -> entry.MassCancelOrdersResponse:

@@ -1,9 +1,11 @@
 """Two-sided quotes: what a market maker's call replaces, and what it is told of each side."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
@@ -13,6 +15,17 @@ from tests.integration.gateway.venue import BUY, SELL, Venue, details, new_key, 
 NEW, TRADE, CANCELED = types.EXEC_TYPE_NEW, types.EXEC_TYPE_TRADE, types.EXEC_TYPE_CANCELED
 REPLACED, REJECTED = types.EXEC_TYPE_REPLACED, types.EXEC_TYPE_REJECTED
 OPTION = "AAPL-20270115-C-200"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def venue(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Venue]:
+    """A venue for these tests alone: nobody else's orders stand in its books."""
+    own = Venue(tmp_path_factory.mktemp("quotes"))
+    await own.start_matching()
+    await own.start_gateway()
+    await own.becomes(serving=True)
+    yield own
+    await own.stop()
 
 
 def two_sided(symbol: str, bid: str, ask: str, qty: str = "10", ask_qty: str = "") -> orders.QuoteEntry:
