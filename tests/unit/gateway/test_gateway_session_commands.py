@@ -1,0 +1,121 @@
+"""A session's commands on their way in: whom each is charged to, and what becomes of a frame that costs too much."""
+
+from collections.abc import Callable
+
+from ordergate.auth.v1 import auth_pb2 as auth
+from ordergate.matching.v1 import commands_pb2 as commands
+from ordergate.orders.v1 import order_entry_pb2 as wire
+from ordergate.types.v1 import types_pb2 as types
+
+from gateway.admission import Admission
+from gateway.rates.limits import RateLimits
+from gateway.session_commands import Encoded, SessionCommands
+from gateway.session_terms import terms_of
+from runtime.instruments import Instruments
+from runtime.settings import Settings
+
+SESSION = "gateway-0-session-1-1"
+
+
+def cancel(number: int, account: str) -> wire.SessionCommand:
+    """A cancel."""
+    request = wire.CancelOrderRequest(account=account, orig_cl_ord_id=f"o{number}", cl_ord_id=f"c{number}")
+    return wire.SessionCommand(correlation_id=number, cancel=request)
+
+
+def replace(number: int, account: str) -> wire.SessionCommand:
+    """A replace."""
+    request = wire.ReplaceOrderRequest(account=account, orig_cl_ord_id=f"o{number}", cl_ord_id=f"r{number}", qty="1")
+    return wire.SessionCommand(correlation_id=number, replace=request)
+
+
+def session(limits: RateLimits, *accounts: str, dead_man_ms: int = 0) -> SessionCommands:
+    """The commands of a session of some accounts."""
+    admission = Admission(Instruments(), "gateway-0")
+    terms = terms_of(wire.Logon(accounts=accounts, dead_man_timer_ms=dead_man_ms, cancel_on_disconnect=False))
+    return SessionCommands(admission.envelope("me", SESSION), terms, frozenset({auth.ROLE_TRADER}), admission, limits)
+
+
+def limits(orders_burst: int, cancels_burst: int) -> RateLimits:
+    """Budgets into which nothing comes back."""
+    settings = Settings(
+        rate_orders_burst=orders_burst,
+        rate_orders_per_s=0.001,
+        rate_cancels_burst=cancels_burst,
+        rate_cancels_per_s=0.001,
+    )
+    return RateLimits(settings)
+
+
+def encoded(
+    made: SessionCommands, kind: Callable[[int, str], wire.SessionCommand], accounts: list[str], frame: Encoded
+) -> None:
+    """Adds a command for each account to a frame."""
+    for account in accounts:
+        made.encode(kind(len(frame.tags) + 1, account), 1, frame)
+
+
+async def test_a_frame_within_its_budgets_passes_whole() -> None:
+    """Orders and cancels draw from budgets of their own."""
+    budgets = limits(orders_burst=3, cancels_burst=2)
+    made, frame = session(budgets, "A"), Encoded([], [], [])
+    encoded(made, replace, ["A"] * 3, frame)
+    encoded(made, cancel, ["A"] * 2, frame)
+    assert await made.charge(frame) == {}
+    assert [budget.remaining for budget in budgets.session_budgets(SESSION)] == [0, 0]
+
+
+async def test_the_first_of_a_frame_go_first() -> None:
+    """Where not all fit, those that do are the first, of each account; cancels are not touched by it."""
+    budgets = limits(orders_burst=2, cancels_burst=9)
+    made, frame = session(budgets, "A"), Encoded([], [], [])
+    encoded(made, replace, ["A"] * 2, frame)
+    encoded(made, cancel, ["A"], frame)
+    encoded(made, replace, ["A"] * 2, frame)
+    over = await made.charge(frame)
+    assert sorted(over) == [3, 4]
+    assert {refused.reason for refused in over.values()} == {types.REASON_RATE_EXCEEDED}
+
+
+async def test_accounts_are_charged_for_what_is_theirs() -> None:
+    """One account that has used its budget up does not keep another from sending; the session's own budget does."""
+    budgets = limits(orders_burst=4, cancels_burst=1)
+    made, frame = session(budgets, "A", "B"), Encoded([], [], [])
+    budgets.take_orders("A", 4)
+    encoded(made, replace, ["A", "B", "A", "B"], frame)
+    assert sorted(await made.charge(frame)) == [0, 2]
+
+
+async def test_a_renewal_costs_nothing() -> None:
+    """Who has used up every budget can still renew the timer."""
+    budgets = limits(orders_burst=1, cancels_burst=1)
+    made, frame = session(budgets, "A", dead_man_ms=1_000), Encoded([], [], [])
+    budgets.take_orders("A")
+    budgets.take_cancels("A")
+    made.encode(wire.SessionCommand(correlation_id=1, renew_timer=wire.RenewTimer()), 1, frame)
+    assert await made.charge(frame) == {}
+    renewed = commands.Command.FromString(frame.commands[0])
+    assert (renewed.session_id, renewed.renew_session.session_id) == (SESSION, SESSION)
+
+
+def test_a_session_begins_and_ends_by_name() -> None:
+    """The commands that the venue hears first and last name the session, its gateway and what was agreed."""
+    made = session(limits(1, 1), "A", dead_man_ms=1_500)
+    opening = commands.Command.FromString(made.opening())
+    assert (opening.actor, opening.session_id, opening.gateway_id) == ("me", SESSION, "gateway-0")
+    assert opening.open_session == commands.OpenSession(
+        session_id=SESSION, gateway_id="gateway-0", cancel_on_disconnect=False, dead_man_ns=1_500_000_000
+    )
+    closing = commands.Command.FromString(made.closing())
+    assert closing.close_session == commands.CloseSession(session_id=SESSION)
+
+
+def test_the_only_account_need_not_be_named() -> None:
+    """Where a session has one account, commands are for it."""
+    made, frame = session(limits(9, 9), "A"), Encoded([], [], [])
+    made.encode(cancel(1, ""), 1, frame)
+    request = wire.MassCancelOrdersRequest(side=types.SIDE_BUY)
+    made.encode(wire.SessionCommand(correlation_id=2, mass_cancel=request), 1, frame)
+    one, many = map(commands.Command.FromString, frame.commands)
+    assert (one.cancel_order.account, many.mass_cancel.account) == ("A", "A")
+    assert frame.charges == [("A", True)] * 2
