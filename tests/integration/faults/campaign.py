@@ -30,7 +30,7 @@ LASTS_S = (0.2, 1.5)
 """How long a fault of the network lasts."""
 BETWEEN_S = (0.3, 1.0)
 BYTES_MAX = 4_096
-FINISH_S = 90.0
+FINISH_S = 150.0
 SESSIONS = 4
 """So many accounts also trade by session."""
 HASTY = Patience(call_s=0.25, retry_s=0.0)
@@ -54,8 +54,8 @@ class Faults:
         self._random = random.Random(seed)
         self.done: Counter[str] = Counter()
 
-    async def run(self, seconds: float) -> None:
-        """Injects faults for so long; everything is whole afterwards."""
+    async def run(self, seconds: float, rounds: int) -> None:
+        """Injects each kind so many times, and on for so long; everything is whole afterwards."""
         kinds = [
             self.matching_is_killed,
             self.gateway_is_killed,
@@ -68,12 +68,11 @@ class Faults:
             self.half_open,
             self.refused,
         ]
-        ends_at = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < ends_at:
+        now_s = asyncio.get_running_loop().time
+        ends_at_s = now_s() + seconds
+        while self.done.total() < rounds * len(kinds) or now_s() < ends_at_s:
             self._random.shuffle(kinds)
             for kind in kinds:
-                if asyncio.get_running_loop().time() >= ends_at:
-                    break
                 await asyncio.sleep(self._random.uniform(*BETWEEN_S))
                 await kind()
                 self.done[kind.__name__] += 1
@@ -163,14 +162,22 @@ class Faults:
         await asyncio.sleep(self._random.uniform(*LASTS_S))
 
 
-async def campaign(folder: Path, seconds: float, seed: int, *, settle_s: float = 0.0) -> Outcome:
-    """Lets clients trade for so long while faults come and go, and then without any; then all is stopped and read."""
+async def campaign(folder: Path, seed: int, *, seconds: float = 0.0, rounds: int = 0, settle_s: float = 0.0) -> Outcome:
+    """Lets clients trade while faults come and go, and then without any; then all is stopped and read.
+
+    Args:
+        folder: of the servers.
+        seed: of all choices.
+        seconds: how long there are faults, in whole rounds.
+        rounds: how often each kind of fault comes at least.
+        settle_s: how long there is none at the end.
+    """
     played = Played(History(), seed)
     async with servers(folder, gateways=2, heartbeat_interval_s=1.0, gateway_grace_s=1.0) as venue:
         faults = Faults(venue, seed)
         async with AsyncExitStack() as clients, asyncio.timeout(seconds + FINISH_S), asyncio.TaskGroup() as group:
             await played.begin(venue, clients, group)
-            await faults.run(seconds)
+            await faults.run(seconds, rounds)
             await asyncio.sleep(settle_s)
             await played.end(venue)
         await venue.kill("matching")
@@ -242,7 +249,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="ordergate-faults-") as folder:
-        outcome = asyncio.run(campaign(Path(folder), options.seconds, options.seed))
+        outcome = asyncio.run(campaign(Path(folder), options.seed, seconds=options.seconds))
     lies = check(outcome.history, outcome.truth)
     print(summary(outcome))
     for lie in lies[:SHOWN_MAX]:

@@ -1,7 +1,7 @@
 """What the fault tests share: one short campaign without any fault, to be forged."""
 
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +10,11 @@ import pytest_asyncio
 from tests.integration.faults.campaign import Outcome, campaign
 from tests.integration.faults.servers import Servers, servers
 
-Forgery = Callable[[], Outcome]
-
 
 @pytest_asyncio.fixture(scope="session")
 async def quiet_campaign(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """A true history, and its journal."""
-    return await campaign(tmp_path_factory.mktemp("quiet"), 0.0, 1, settle_s=2.0)
+    return await campaign(tmp_path_factory.mktemp("quiet"), 1, settle_s=2.0)
 
 
 @pytest.fixture

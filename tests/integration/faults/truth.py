@@ -12,6 +12,7 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.convert import REFUSALS, report
 from matching.journal.segments import checked, segments_of
 from runtime.instruments import Instruments
+from tests.simulation.crash_checks import Shadow, check_money, check_orders
 
 ORDER_REQUESTS = (types.REQUEST_KIND_SUBMIT, types.REQUEST_KIND_REPLACE, types.REQUEST_KIND_CANCEL)
 
@@ -83,11 +84,18 @@ def truth_of(events: Iterable[tuple[wire.Event, int]]) -> Truth:
 
 
 def read_truth(journal_dir: Path) -> Truth:
-    """Reads a whole journal with the reader of `ordergate replay`.
+    """Reads a whole journal with the reader of `ordergate replay`, and holds it against the invariants of its own.
 
     Raises:
         DamagedJournalError: something that was acknowledged cannot be read.
+        ReplayMismatchError: its commands do not give its events (I4).
+        AssertionError: I2, I3, I5 or I10 does not hold.
     """
+    shadow = Shadow(journal_dir, journal_dir)
+    shadow.follow()
+    assert shadow.epochs == sorted(set(shadow.epochs)), "I3: the epoch only grows"
+    check_money(shadow.engine)
+    check_orders(shadow.engine)
     return truth_of(_events(journal_dir))
 
 
