@@ -328,6 +328,21 @@ async def test_a_gateway_beyond_what_is_kept_goes_on_from_the_present(own_venue:
         await venue.stop_gateway()
 
 
+async def test_a_gateway_whose_name_another_takes_ends_its_sessions(own_venue: NewVenue) -> None:
+    """Two processes with one name are one too many: the newer one serves, the clients of the older one are told."""
+    venue = await linked(own_venue)
+    async with session(venue, cancel_on_disconnect=True) as client:
+        key = await placed(client)
+        async with second_gateway(venue, venue.settings.gateway_id) as place:
+            assert await status_of(venue, key) == CANCELED
+            end = await client.ended()
+            assert end.reason == types.REASON_MATCHING_UNAVAILABLE
+            report = await place()
+            assert report.exec_type == types.EXEC_TYPE_NEW
+        await venue.becomes(serving=True)
+        assert await status_of(venue, report.cl_ord_id) == OPEN
+
+
 def oldest_kept(venue: Venue) -> int:
     """The oldest event that matching's journal still has."""
     return min(int(path.stem) for path in venue.settings.journal_dir.glob("*.journal"))

@@ -348,9 +348,11 @@ async def eventually(holds: Any) -> None:
 
 
 @asynccontextmanager
-async def second_gateway(venue: Venue) -> AsyncIterator[Callable[[], Awaitable[orders.ExecutionReport]]]:
+async def second_gateway(
+    venue: Venue, gateway_id: str = "gateway-1"
+) -> AsyncIterator[Callable[[], Awaitable[orders.ExecutionReport]]]:
     """Another gateway of the same matching server, which does not use the cable; gives what places an order by it."""
-    own = {"gateway_id": "gateway-1", "matching_address": f"127.0.0.1:{venue.settings.matching_port}"}
+    own = {"gateway_id": gateway_id, "matching_address": f"127.0.0.1:{venue.settings.matching_port}"}
     settings = venue.settings.model_copy(update=own)
     async with (
         running("gateway", gateway.server.parts, settings) as server,
