@@ -159,6 +159,7 @@ class Admission:
             self._instruments.require(request.symbol)
         if request.side not in types.Side.values():
             raise Refused(types.REASON_ENUM_UNKNOWN, f"side {request.side} is not known", field="side")
+        _check_scope(request)
         body = wire.MassCancel(
             account=request.account, cl_ord_id=request.cl_ord_id, symbol=request.symbol, side=request.side
         )
@@ -204,6 +205,16 @@ class Admission:
 def _envelope(actor: str, session_id: str, gateway_id: str) -> Envelope:
     """Laid out once for many unary calls."""
     return Envelope(actor, session_id, gateway_id)
+
+
+def _check_scope(request: entry.MassCancelOrdersRequest) -> None:
+    """Makes sure that whoever cancels everything means it."""
+    is_filtered = bool(request.symbol or request.side)
+    if is_filtered and request.all_orders:
+        raise Refused(types.REASON_FIELDS_CONFLICT, "all_orders goes with no filter", field="all_orders")
+    if not is_filtered and not request.all_orders:
+        text = "give a symbol, a side, or all_orders to cancel everything"
+        raise Refused(types.REASON_FIELD_MISSING, text, field="all_orders")
 
 
 def _command(envelope: Envelope, received_unix_ns: int, **body: Any) -> bytes:

@@ -70,14 +70,17 @@ async def submit_many(connection: Connection, file: TextIO, account: str | None)
 @click.command("mass-cancel")
 @click.option("--symbol", default="", help="Only this instrument.")
 @click.option("--side", type=choice(SIDES), help="Only this side.")
+@click.option("--all", "everything", is_flag=True, help="All of the account's orders.")
 @click.option("--cl-ord-id", default="", help="The key of this request; made when not given.")
 @account_option
 @json_option
 @pass_connection
 async def mass_cancel(
-    connection: Connection, symbol: str, side: str | None, cl_ord_id: str, account: str | None
+    connection: Connection, symbol: str, side: str | None, everything: bool, cl_ord_id: str, account: str | None
 ) -> None:
-    """Cancels the open orders of an account, or those of a symbol or side among them."""
+    """Cancels the open orders of an account in a symbol, on a side, or with --all, all of them."""
+    if everything == bool(symbol or side):
+        raise click.UsageError("give --symbol or --side, or else --all")
     account = connection.account(account)
     only = SIDES[side] if side else types.SIDE_UNSPECIFIED
     async with trader(connection, account) as client:

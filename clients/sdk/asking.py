@@ -43,7 +43,9 @@ class Asking(ABC):
         cl_ord_id: str = "",
     ) -> entry.MassCancelOrdersResponse:
         """Cancels the open orders of an account, or those of a symbol or side among them."""
-        request = entry.MassCancelOrdersRequest(account=account, symbol=symbol, side=side, cl_ord_id=cl_ord_id)
+        request = entry.MassCancelOrdersRequest(
+            account=account, symbol=symbol, side=side, all_orders=not (symbol or side), cl_ord_id=cl_ord_id
+        )
         return _reply(await self.ask(entry.SessionCommand(mass_cancel=request))).mass_canceled
 
     async def quote(self, terms: orders.QuoteTerms) -> entry.SubmitQuotesResponse:

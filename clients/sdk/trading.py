@@ -120,7 +120,11 @@ class Trading:
     ) -> entry.MassCancelOrdersResponse:
         """Cancels the open orders of an account, or those of a symbol or side among them."""
         request = entry.MassCancelOrdersRequest(
-            account=account, symbol=symbol, side=side, cl_ord_id=cl_ord_id or new_key()
+            account=account,
+            symbol=symbol,
+            side=side,
+            all_orders=not (symbol or side),
+            cl_ord_id=cl_ord_id or new_key(),
         )
         response: entry.MassCancelOrdersResponse = await self._caller.call(self._orders.MassCancelOrders, request)
         return response

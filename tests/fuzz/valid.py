@@ -84,7 +84,7 @@ FRAME = {
             {"correlation_id": "1", "submit": {**_PLAIN, "cl_ord_id": "session-1"}},
             {"correlation_id": "2", "replace": {**_BY_KEY, "qty": "30"}},
             {"correlation_id": "3", "cancel": _BY_KEY},
-            {"correlation_id": "4", "mass_cancel": {"account": ACCOUNT, "cl_ord_id": "session-4"}},
+            {"correlation_id": "4", "mass_cancel": {"account": ACCOUNT, "all_orders": True, "cl_ord_id": "session-4"}},
             {"correlation_id": "5", "quote": {**_QUOTE, "account": ACCOUNT, "quote_id": "session-5"}},
             {"correlation_id": "6", "renew_timer": {}},
         ]

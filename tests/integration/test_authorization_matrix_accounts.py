@@ -100,7 +100,7 @@ COMMANDS = {
     "submit": entry.SessionCommand(submit=orders.OrderTerms(account=OTHERS, cl_ord_id="m-1", symbol="AAPL")),
     "replace": entry.SessionCommand(replace=entry.ReplaceOrderRequest(account=OTHERS, cl_ord_id="m-2", order_id="1")),
     "cancel": entry.SessionCommand(cancel=entry.CancelOrderRequest(account=OTHERS, cl_ord_id="m-3", order_id="1")),
-    "mass_cancel": entry.SessionCommand(mass_cancel=entry.MassCancelOrdersRequest(account=OTHERS, cl_ord_id="m-4")),
+    "mass_cancel": entry.SessionCommand(mass_cancel=entry.MassCancelOrdersRequest(account=OTHERS, all_orders=True)),
     "quote": entry.SessionCommand(quote=orders.QuoteTerms(account=OTHERS, quote_id="m-5", symbol="AAPL")),
 }
 

@@ -31,7 +31,8 @@ async def venue(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Venue
 
 async def canceled(venue: Venue, account: str = ACCOUNT, **filters: Any) -> entry.MassCancelOrdersResponse:
     """Cancels an account's orders."""
-    request = entry.MassCancelOrdersRequest(account=account, **filters)
+    everything = not {"symbol", "side"} & filters.keys()
+    request = entry.MassCancelOrdersRequest(account=account, all_orders=everything, **filters)
     response: entry.MassCancelOrdersResponse = await venue.orders.MassCancelOrders(
         request, metadata=venue.as_role(accounts=[account])
     )
@@ -120,14 +121,18 @@ async def test_what_cannot_be_asked(venue: Venue) -> None:
         ({"cl_ord_id": "a b"}, "FIELD_INVALID", "cl_ord_id"),
         ({"symbol": "NOSUCH"}, "SYMBOL_UNKNOWN", "symbol"),
         ({"side": 4}, "ENUM_UNKNOWN", "side"),
+        ({}, "FIELD_MISSING", "all_orders"),
+        ({"all_orders": True, "symbol": "AAPL"}, "FIELDS_CONFLICT", "all_orders"),
+        ({"all_orders": True, "side": SELL}, "FIELDS_CONFLICT", "all_orders"),
     )
     for fields, reason, field in cases:
         request = entry.MassCancelOrdersRequest(**fields)
         code, info = await refused(venue.orders.MassCancelOrders(request, metadata=own))
         assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason), field
-    foreign = entry.MassCancelOrdersRequest(account="MM")
+    foreign = entry.MassCancelOrdersRequest(account="MM", all_orders=True)
     assert (await refused(venue.orders.MassCancelOrders(foreign, metadata=own)))[1].reason == "ACCOUNT_NOT_ALLOWED"
-    nobody = venue.orders.MassCancelOrders(entry.MassCancelOrdersRequest(), metadata=venue.as_role(accounts=["NOBODY"]))
+    everything = entry.MassCancelOrdersRequest(all_orders=True)
+    nobody = venue.orders.MassCancelOrders(everything, metadata=venue.as_role(accounts=["NOBODY"]))
     code, info = await refused(nobody)
     assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ACCOUNT_UNKNOWN")
 

@@ -98,7 +98,7 @@ async def test_too_many_are_refused_with_the_time_to_wait(limited: Venue) -> Non
     assert retry.retry_delay.seconds == pytest.approx(1 / SLOW, rel=0.1)
     lookup = entry.GetOrderRequest(cl_ord_id=key)
     assert (await told(limited.orders.GetOrder(lookup, metadata=limited.as_role()))).reason == "ORDER_UNKNOWN"
-    cancel = entry.MassCancelOrdersRequest(account="DEMO")
+    cancel = entry.MassCancelOrdersRequest(account="DEMO", all_orders=True)
     answer = await told(limited.orders.MassCancelOrders(cancel, metadata=limited.as_role()))
     assert (answer.answer.seq, answer.answer.canceled_orders) == (last.seq + 1, 6)
 
@@ -117,7 +117,7 @@ async def test_cancels_pass_when_orders_are_used_up(limited: Venue) -> None:
         assert (answer.reason, answer.limit, answer.remaining) == ("", 3, remaining)
     request = entry.CancelOrderRequest(order_id=placed[3].order_id)
     assert (await told(limited.orders.CancelOrder(request, metadata=metadata))).reason == "RATE_EXCEEDED"
-    everything = entry.MassCancelOrdersRequest()
+    everything = entry.MassCancelOrdersRequest(all_orders=True)
     assert (await told(limited.orders.MassCancelOrders(everything, metadata=metadata))).reason == "RATE_EXCEEDED"
 
 

@@ -194,7 +194,7 @@ async def test_only_answers_mean_those_of_every_kind(venue: Venue) -> None:
         accepted = await logged_on(client)
         assert accepted.ack_level == entry.ACK_LEVEL_ACCEPTED_ONLY
         await venue.submit(accounts=["MM"])
-        await client.commands(quote(1), mass_cancel(2), submit(3, account="MM"))
+        await client.commands(quote(1), mass_cancel(2, all_orders=True), submit(3, account="MM"))
         frame = await client.frames(reports=2, replies=2)
         assert [(one.request, one.correlation_id) for one in frame.reports] == [
             (types.REQUEST_KIND_QUOTE, 0),
@@ -246,7 +246,7 @@ async def test_limits_are_counted_by_command(own_venue: NewVenue) -> None:
             *(submit(n, cl_ord_id=key) for n, key in enumerate(keys, 1)),
             cancel(13, orig_cl_ord_id=keys[0]),
             cancel(14, orig_cl_ord_id=keys[1]),
-            mass_cancel(15),
+            mass_cancel(15, all_orders=True),
         )
         frame = await client.frames(reports=12, replies=3)
     assert [one.correlation_id for one in frame.reports] == [*range(1, 11), 13, 14]

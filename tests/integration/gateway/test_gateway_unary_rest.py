@@ -109,6 +109,9 @@ async def test_a_mass_cancel_over_rest(door: Door) -> None:
     assert (answer["canceled_orders"], answer["poss_dup"], answer["cl_ord_id"]) == (2, False, body["cl_ord_id"])
     again = await door.answer("POST", "/api/v1/orders:massCancel", json=body)
     assert again == answer | {"poss_dup": True}
+    misspelt = {"account": "DEMO", "symbl": "AAPL"}
+    refused = await door.call("POST", "/api/v1/orders:massCancel", json=misspelt)
+    assert (refused.status_code, refused.json()["details"][0]["reason"]) == (400, "FIELD_MISSING")
 
 
 async def test_quotes_over_rest(door: Door) -> None:
@@ -175,5 +178,6 @@ async def test_too_many_is_429(door: Door) -> None:
     assert float(retry["retry_delay"].removesuffix("s")) > 0
     assert refused.headers["ratelimit-remaining"] == "0"
     assert 0 < int(refused.headers["retry-after"]) <= int(refused.headers["ratelimit-reset"])
-    cancel = await door.answer("POST", "/api/v1/orders:massCancel", account="FLOW-ASK", json=account)
+    everything = account | {"all_orders": True}
+    cancel = await door.answer("POST", "/api/v1/orders:massCancel", account="FLOW-ASK", json=everything)
     assert cancel["canceled_orders"] == ORDERS_BURST

@@ -103,7 +103,7 @@ def mass_cancelled(admission: Admission, **fields: Any) -> wire.MassCancel:
 
 def test_a_mass_cancel_passes_its_filters_on(admission: Admission) -> None:
     """Filters and key are optional; it is never narrowed down to a session."""
-    assert mass_cancelled(admission) == wire.MassCancel(account="DEMO")
+    assert mass_cancelled(admission, all_orders=True) == wire.MassCancel(account="DEMO")
     full = mass_cancelled(admission, symbol="AAPL", side=types.SIDE_SELL_SHORT, cl_ord_id="c-1")
     assert full == wire.MassCancel(account="DEMO", symbol="AAPL", side=types.SIDE_SELL_SHORT, cl_ord_id="c-1")
 
@@ -114,12 +114,14 @@ def test_a_mass_cancel_passes_its_filters_on(admission: Admission) -> None:
         ({"cl_ord_id": "a b"}, INVALID, "cl_ord_id"),
         ({"symbol": "NOSUCH"}, types.REASON_SYMBOL_UNKNOWN, "symbol"),
         ({"side": 3}, types.REASON_ENUM_UNKNOWN, "side"),
+        ({}, types.REASON_FIELD_MISSING, "all_orders"),
+        ({"symbol": "AAPL", "all_orders": True}, types.REASON_FIELDS_CONFLICT, "all_orders"),
     ],
 )
 def test_wrong_mass_cancels(
     admission: Admission, wrong: dict[str, Any], reason: types.Reason.ValueType, field: str
 ) -> None:
-    """What could not match anything by a mistake is refused, not carried out as cancelling nothing."""
+    """What would match nothing by a mistake, or everything, is refused."""
     with pytest.raises(Refused) as error:
         mass_cancelled(admission, **wrong)
     assert (error.value.reason, error.value.field) == (reason, field)

@@ -668,7 +668,10 @@ Global___StreamExecutionReportsResponse: _TypeAlias = StreamExecutionReportsResp
 
 @_typing.final
 class MassCancelOrdersRequest(_message.Message):
-    """A request to cancel many orders, FIX 35=q. All given filters must match."""
+    """A request to cancel many orders, FIX 35=q. All given filters must match. To
+    cancel everything has to be asked for in so many words: a filter that was
+    misspelt on its way must not widen the request.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -676,6 +679,7 @@ class MassCancelOrdersRequest(_message.Message):
     SYMBOL_FIELD_NUMBER: _builtins.int
     SIDE_FIELD_NUMBER: _builtins.int
     CL_ORD_ID_FIELD_NUMBER: _builtins.int
+    ALL_ORDERS_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """The account, FIX tag 1."""
     symbol: _builtins.str
@@ -684,6 +688,10 @@ class MassCancelOrdersRequest(_message.Message):
     """Only this side, FIX tag 54."""
     cl_ord_id: _builtins.str
     """The client's key of this request, FIX tag 11."""
+    all_orders: _builtins.bool
+    """All orders of the account, 530=7. Required where neither `symbol` nor `side`
+    is given, and refused beside them.
+    """
     def __init__(
         self,
         *,
@@ -691,10 +699,11 @@ class MassCancelOrdersRequest(_message.Message):
         symbol: _builtins.str = ...,
         side: _types_pb2.Side.ValueType = ...,
         cl_ord_id: _builtins.str = ...,
+        all_orders: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cl_ord_id", b"cl_ord_id", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "all_orders", b"all_orders", "cl_ord_id", b"cl_ord_id", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
