@@ -16,7 +16,8 @@ ORDERS = 4
 
 
 def terms(number: int, place: int) -> orders.OrderTerms:
-    """An order of one of the clients; some trade with those of others."""
+    """An order of one of the clients; some trade with those of others, some are denied."""
+    is_denied = place == ORDERS - 1 and number % 5 == 0
     return orders.OrderTerms(
         account=ACCOUNTS[number % len(ACCOUNTS)],
         cl_ord_id=f"retry-{number}-{place}",
@@ -24,7 +25,7 @@ def terms(number: int, place: int) -> orders.OrderTerms:
         side=types.SIDE_BUY if number % 2 else types.SIDE_SELL,
         ord_type=types.ORD_TYPE_LIMIT,
         time_in_force=types.TIME_IN_FORCE_GTC,
-        qty=str(1 + number % 7),
+        qty="100000000" if is_denied else str(1 + number % 7),
         price="100.00",
     )
 
@@ -32,7 +33,8 @@ def terms(number: int, place: int) -> orders.OrderTerms:
 def content(answer: orders.ExecutionReport | OrdergateError) -> str:
     """What must be the same in every answer to one request."""
     if isinstance(answer, OrdergateError):
-        return f"{answer.reason} {sorted(answer.metadata.items())}"
+        numbers = answer.metadata | {"poss_dup": ""}
+        return f"{answer.reason} {sorted(numbers.items())}"
     same = orders.ExecutionReport()
     same.CopyFrom(answer)
     for field in ("durable_unix_ns", "sent_unix_ns", "poss_dup", "epoch"):
