@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 import grpc
@@ -32,7 +32,7 @@ class Past(NamedTuple):
 
 
 async def read(
-    stub: matching_pb2_grpc.MatchingServiceAsyncStub,
+    stub_now: Callable[[], matching_pb2_grpc.MatchingServiceAsyncStub],
     name: str,
     accounts: frozenset[str],
     after_seq: int,
@@ -40,6 +40,7 @@ async def read(
 ) -> AsyncIterator[Past]:
     """The order events after `after_seq` and up to `until_seq`, of some accounts, or of all when none is named.
 
+    `stub_now` gives the way to matching, which may be another one after a while.
     What has no event for the reader is given too, empty: it says how far the
     journal was read.
 
@@ -51,7 +52,7 @@ async def read(
         request = wire.StreamEventsRequest(
             follower=name, resume_after=after_seq, until_seq=until_seq, accounts=sorted(accounts)
         )
-        call = stub.StreamEvents(request)
+        call = stub_now().StreamEvents(request)
         try:
             responses: AsyncIterator[wire.StreamEventsResponse] = aiter(call)
             while (response := await _next(responses)) is not None:

@@ -73,7 +73,7 @@ class ReportStreams:
             await self._reports.reach(self._link.stub, resume_after)
         stream_id = f"{self._settings.gateway_id}-{name}-{self._reports.epoch}-{next(self._numbers)}"
         heartbeat_s = self._settings.heartbeat_interval_s
-        stream = kind(stream_id, accounts, resume_after, self._link.stub, self._reports, heartbeat_s)
+        stream = kind(stream_id, accounts, resume_after, lambda: self._link.stub, self._reports, heartbeat_s)
         life = self._lifetimes.begin(stream, current_principal(), current_verifier())
 
         def ended(_: Any) -> None:

@@ -241,7 +241,7 @@ class Reports:
         """
         reader.replaying = after_seq < reader.start_seq
         try:
-            async for past in read(stub, name, reader.accounts, after_seq, reader.start_seq):
+            async for past in read(lambda: stub, name, reader.accounts, after_seq, reader.start_seq):
                 if past.events:
                     reader.given()
                     yield [(event, past.epoch, 0, 0) for event in past.events]

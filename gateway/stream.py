@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, ClassVar
 
 from ordergate.matching.v1 import matching_pb2_grpc
@@ -25,7 +25,9 @@ from gateway.reports import Reader, Reports, Told, cut_total
 from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused
 from runtime.layout import nested, text, varint
+from runtime.logs import get_logger
 
+log = get_logger(__name__)
 RETRY_DELAY_MS = 500
 FLUSHED_FIRST = frozenset({types.REASON_DRAINING, types.REASON_SNAPSHOT_REQUIRED})
 """Ends that come after what waits to be sent. Whoever may not have it, or does not take it, gets no more."""
@@ -43,7 +45,7 @@ class Stream(Reader, ABC):
         stream_id: str,
         accounts: list[str],
         resume_after: int | None,
-        stub: matching_pb2_grpc.MatchingServiceAsyncStub,
+        stub_now: Callable[[], matching_pb2_grpc.MatchingServiceAsyncStub],
         reports: Reports,
         heartbeat_s: float,
     ) -> None:
@@ -53,14 +55,14 @@ class Stream(Reader, ABC):
             stream_id: for logs and support.
             accounts: whose reports, in the order of the request; none for those of all accounts.
             resume_after: the sequence that the client has; at most `reports.last_seq`.
-            stub: matching, for what is past.
+            stub_now: gives the way to matching, for what is past.
             reports: for what is present.
             heartbeat_s: silence after which a heartbeat is given.
         """
         super().__init__(frozenset(accounts), reports.last_seq)
         self.stream_id = stream_id
         self._named = accounts
-        self._stub = stub
+        self._stub_now = stub_now
         self._reports = reports
         self._heartbeat_s = heartbeat_s
         self._id_field = text(b"\x0a", stream_id)
@@ -128,6 +130,7 @@ class Stream(Reader, ABC):
         """The subscription's result at once, then history, then live reports and heartbeats, then the end."""
         yield self._subscribed()
         self._replay_task = asyncio.create_task(self._replay(), name=f"history of {self.stream_id}")
+        self._replay_task.add_done_callback(self._replayed)
         while True:
             if self._notice is not None:
                 notice, self._notice = self._notice, None
@@ -158,7 +161,7 @@ class Stream(Reader, ABC):
         after_seq = self._sent_seq
         try:
             while after_seq < self.start_seq:
-                async for past in read(self._stub, self.stream_id, self.accounts, after_seq, self.start_seq):
+                async for past in read(self._stub_now, self.stream_id, self.accounts, after_seq, self.start_seq):
                     if past.events:
                         await self._past_room.wait()
                         self._past_room.clear()
@@ -173,6 +176,13 @@ class Stream(Reader, ABC):
         if self._end is None:
             self.replaying = False
             self.news.set()
+
+    def _replayed(self, replay: asyncio.Task[None]) -> None:
+        """Ends a stream that did not get to the present: without it, nothing would ever come after its history."""
+        if self.replaying and not replay.cancelled() and (error := replay.exception()) is not None:
+            log.error("history failed", stream=self.stream_id, exc_info=error)
+        if self.replaying:
+            self.finish(types.REASON_INTERNAL, "the history could not be read; connect again")
 
     def _next_unit(self) -> list[Told]:
         """The reports of the next message; none while there are none."""

@@ -1,9 +1,11 @@
 """Streams of reports without a wire: what is given, in which order, and what becomes of a reader that is slow."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import grpc
 import pytest
 from ordergate.matching.v1 import events_pb2
 from ordergate.orders.v1 import order_entry_pb2 as wire
@@ -14,6 +16,7 @@ from gateway.drop_copy import DropCopy
 from gateway.events import Event
 from gateway.reports import PART_REPORTS_MAX, Reader, Reports, readers_gauge
 from gateway.stream import ReportStream, Stream
+from runtime.errors import Refused
 from runtime.instruments import Instruments
 from tests.unit.gateway.conftest import NS, event
 
@@ -196,6 +199,23 @@ async def test_a_link_that_jumps_ends_every_reader(reports: Reports) -> None:
     assert (end.reason, end.resume_after) == (types.REASON_SNAPSHOT_REQUIRED, 11)
     assert [made.seq for made in (await other.next()).frame.reports] == [11]
     assert (await other.last()).reason == types.REASON_SNAPSHOT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    "failure", [grpc.aio.UsageError("closed"), asyncio.CancelledError(), Refused(types.REASON_INTERNAL, "a gap")]
+)
+async def test_history_that_fails_ends_its_stream(reports: Reports, failure: BaseException) -> None:
+    """Whatever is wrong with it: in band, with the place that the client has."""
+
+    def stub_now() -> Any:
+        raise failure
+
+    stream = ReportStream("g-1", ["DEMO"], 4, stub_now, reports, 5.0)
+    client = Client(stream)
+    client.seq = 4
+    assert (await client.next()).subscribed.resume_after == 4
+    end = await client.last()
+    assert (end.reason, end.resume_after) == (types.REASON_INTERNAL, 4)
 
 
 async def test_a_full_queue_cuts_its_reader_alone(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
