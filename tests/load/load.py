@@ -9,6 +9,10 @@ tells what really happened: every order once.
 
 from __future__ import annotations
 
+import tests.load.forks  # noqa: F401  # before gRPC is imported
+
+# isort: split
+
 import argparse
 import asyncio
 import subprocess

@@ -11,6 +11,10 @@ compliance are held to the bound of the gateways.
 
 from __future__ import annotations
 
+import tests.load.forks  # noqa: F401  # before gRPC is imported
+
+# isort: split
+
 import argparse
 import asyncio
 import time

@@ -69,7 +69,8 @@ async def test_metadata_has_a_largest_size(venue: Venue) -> None:
 
 async def test_a_message_has_a_largest_size(venue: Venue) -> None:
     """A message above the wire's limit is RESOURCE_EXHAUSTED; the same connection goes on, and so does another."""
-    call: Any = venue.channel.unary_unary(SUBMIT)
+    channel: Any = venue.channel
+    call = channel.unary_unary(SUBMIT)
     async with another(venue) as neighbour:
         large = bytes(limits.REQUEST_BYTES_RECEIVED_MAX + 1)
         assert await code_of(call(large, metadata=venue.as_role())) is grpc.StatusCode.RESOURCE_EXHAUSTED
