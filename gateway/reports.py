@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, TypeAlias
 
@@ -21,7 +21,6 @@ from prometheus_client import Counter, Gauge
 
 from gateway.encoding import execution_report
 from gateway.events import Event
-from gateway.history import read
 from runtime.errors import Refused
 from runtime.instruments import Instruments
 
@@ -230,24 +229,6 @@ class Reports:
             if seq <= self.last_seq and not heard.done():
                 heard.set_result(None)
         self._awaited = [(seq, heard) for seq, heard in self._awaited if not heard.done()]
-
-    async def history(
-        self, stub: matching_pb2_grpc.MatchingServiceAsyncStub, name: str, reader: Reader, after_seq: int
-    ) -> AsyncIterator[list[Told]]:
-        """The reader's events after `after_seq` and up to its live ones, from matching, however often that restarts.
-
-        Raises:
-            Refused: SNAPSHOT_REQUIRED, the journal has dropped some of them.
-        """
-        reader.replaying = after_seq < reader.start_seq
-        try:
-            async for past in read(lambda: stub, name, reader.accounts, after_seq, reader.start_seq):
-                if past.events:
-                    reader.given()
-                    yield [(event, past.epoch, 0, 0) for event in past.events]
-                    reader.sent()
-        finally:
-            reader.replaying = False
 
     def encode(self, told: Told, sent_unix_ns: int) -> bytes:
         """The bytes of the report of an event."""

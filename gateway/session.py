@@ -289,16 +289,18 @@ class Session(Reader):
         direct = self._answers.direct
         try:
             while after_seq < self.start_seq:
-                async for past in read(self._link.stub, self.stream_id, self.accounts, after_seq, self.start_seq):
+                async for past in read(
+                    lambda: self._link.stub, self.stream_id, self.accounts, after_seq, self.start_seq
+                ):
                     if past.events:
                         await self._past_room.wait()
                         self._past_room.clear()
                         self._past = [(event, past.epoch, 0, direct.pop(event.seq, 0)) for event in past.events]
                         self.news.set()
+                await self._past_room.wait()
                 after_seq = self.start_seq
                 if self.closed and self.end is None:
                     self.start_seq, self.closed = self._reports.last_seq, False
-            await self._past_room.wait()
         except Refused as refused:
             self.finish(refused.reason, refused.text)
             return
