@@ -1,5 +1,6 @@
 """Envoy's configuration against the contracts: what is public, where it leads, and how long it may take."""
 
+import asyncio
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ import yaml
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+from ordergate.types.v1 import types_pb2 as types
 
 from runtime import limits
+from runtime.errors import Refused
+from runtime.lifetimes import Lifetimes
 from runtime.serve import LIVENESS
 from runtime.settings import Settings
 from runtime.stack.envoy import DESCRIPTOR_SET, PUBLIC_SERVERS, SOURCE, transcoders
@@ -198,3 +202,20 @@ def test_k8s_envoy_limits_metadata_as_the_servers_do() -> None:
     public = next(part for part in config()["static_resources"]["listeners"] if part["name"] == "public")
     manager = public["filter_chains"][0]["filters"][0]["typed_config"]
     assert manager["max_request_headers_kb"] * 1_024 <= limits.METADATA_BYTES_MAX - 64 * 32
+
+
+def test_k8s_envoy_knows_a_gateway_that_drains() -> None:
+    """What a draining gateway refuses with is what Envoy tries again at another, and nothing else that was answered."""
+    public = next(part for part in config()["static_resources"]["listeners"] if part["name"] == "public")
+    manager = public["filter_chains"][0]["filters"][0]["typed_config"]
+    (header,) = manager["route_config"]["virtual_hosts"][0]["retry_policy"]["retriable_headers"]
+    with pytest.raises(Refused) as refused:
+        asyncio.run(_drained())
+    assert (header["name"], refused.value.reason) == ("grpc-message", types.REASON_DRAINING)
+    assert refused.value.text.startswith(header["string_match"]["prefix"])
+
+
+async def _drained() -> None:
+    lifetimes = Lifetimes(Settings())
+    await lifetimes.drain(0)
+    lifetimes.check_open()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,17 +76,18 @@ async def test_envoy_has_so_many_connections(open_door: OpenDoor) -> None:
         for channel in channels[:3]:
             await placed(channel)
         await channels[0].close()
-        await taken(lambda: placed(channels[3], wait_for_ready=True))
+        await taken(door)
 
 
-async def taken(call: Callable[[], Awaitable[None]]) -> None:
-    """Calls until it is let in."""
+async def taken(door: Door) -> None:
+    """Places an order on a new connection, as soon as one is let in."""
     while True:
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise
+        async with door.dial(options=OWN_CONNECTION) as channel:
+            try:
+                return await placed(channel)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
 
 
 async def test_envoy_connection_has_so_many_streams(open_door: OpenDoor) -> None:
