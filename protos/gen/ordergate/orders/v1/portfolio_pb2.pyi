@@ -56,7 +56,9 @@ class Position(_message.Message):
     trade; empty without either.
     """
     market_value: _builtins.str
-    """What the position is worth at `mark_px`, in `currency`; negative when short."""
+    """What the position is worth at `mark_px`, without one at its cost, in `currency`;
+    negative when short.
+    """
     def __init__(
         self,
         *,
@@ -101,7 +103,10 @@ class Exposure(_message.Message):
     unrealized_pnl: _builtins.str
     """Sum of unrealised profit and loss."""
     equity: _builtins.str
-    """Cash and net exposure together: what would be left if all were closed at the marks."""
+    """Cash and net exposure together: what would be left if all were closed at the
+    marks. It is what was paid in, plus profit and loss, less fees. A position in a
+    currency pair counts in its quote currency, not in its base currency again.
+    """
     def __init__(
         self,
         *,

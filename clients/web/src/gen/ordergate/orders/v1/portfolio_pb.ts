@@ -85,7 +85,8 @@ export type Position = Message<"ordergate.orders.v1.Position"> & {
   markPx: string;
 
   /**
-   * What the position is worth at `mark_px`, in `currency`; negative when short.
+   * What the position is worth at `mark_px`, without one at its cost, in `currency`;
+   * negative when short.
    *
    * @generated from field: string market_value = 9;
    */
@@ -141,7 +142,9 @@ export type Exposure = Message<"ordergate.orders.v1.Exposure"> & {
   unrealizedPnl: string;
 
   /**
-   * Cash and net exposure together: what would be left if all were closed at the marks.
+   * Cash and net exposure together: what would be left if all were closed at the
+   * marks. It is what was paid in, plus profit and loss, less fees. A position in a
+   * currency pair counts in its quote currency, not in its base currency again.
    *
    * @generated from field: string equity = 6;
    */
