@@ -12,6 +12,7 @@ from ordergate.orders.v1 import order_entry_pb2_grpc
 from ordergate.types.v1 import types_pb2 as types
 
 from gateway import reports
+from gateway.session import Session
 from runtime.channels import client_channel
 from runtime.lifetimes import ended_total, live_gauge
 from tests.integration.gateway.cable import Cable, cable
@@ -46,7 +47,7 @@ async def cabled_session(venue: Venue) -> AsyncIterator[tuple[SessionClient, Cab
 
 
 @asynccontextmanager
-async def narrow_session(venue: Venue, *accounts: str) -> AsyncIterator[SessionClient]:
+async def narrow_session(venue: Venue, *accounts: str, **logon: Any) -> AsyncIterator[SessionClient]:
     """A session with cancel-on-disconnect whose connection takes little that was not read."""
     # Without probing the window of a stream stays at 64 KiB.
     options = (("grpc.http2.bdp_probe", 0),)
@@ -55,7 +56,7 @@ async def narrow_session(venue: Venue, *accounts: str) -> AsyncIterator[SessionC
         call = stub.OrderSession(metadata=venue.as_role(accounts=accounts))
         try:
             client = SessionClient(call)
-            await client.send(logon=entry.Logon(heartbeat_interval_s=1, accounts=accounts))
+            await client.send(logon=entry.Logon(heartbeat_interval_s=1, accounts=accounts, **logon))
             yield client
         finally:
             call.cancel()
@@ -121,7 +122,7 @@ async def test_a_reader_that_reads_again_is_told_in_band(own_venue: NewVenue) ->
 
 async def test_a_queue_has_a_bound(own_venue: NewVenue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before its time is up a reader is cut too, when more waits for it than is kept."""
-    monkeypatch.setattr(reports, "READER_REPORTS_MAX", 2_000)
+    monkeypatch.setattr(Session, "queue_max", 2_000)
     venue = await linked(own_venue, slow_reader_s=3_600.0)
     async with narrow_session(venue, "DEMO", "MM") as slow, session(venue) as busy:
         key = await placed(slow, account="MM")
@@ -154,6 +155,49 @@ async def test_a_reader_that_keeps_up_is_not_cut(own_venue: NewVenue) -> None:
         flooding.cancel()
         await asyncio.gather(flooding, return_exceptions=True)
         assert await status_of(venue, key) == OPEN
+
+
+async def test_a_long_history_is_no_slowness(own_venue: NewVenue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is new does not fit into the queue while the past is read: it is read from the past too, without a gap."""
+    venue = await linked(own_venue)
+    async with session(venue) as busy:
+        flooding = asyncio.create_task(flood(busy))
+        await eventually(lambda: (busy.seq or 0) > 20_000)
+        flooding.cancel()
+        await asyncio.gather(flooding, return_exceptions=True)
+    monkeypatch.setattr(Session, "queue_max", 0)
+    overflows = 0
+    overflow = Session.overflow
+
+    def counted(of: Session) -> None:
+        nonlocal overflows
+        overflows += of.replaying
+        overflow(of)
+        # Enough: when all of the past is read, the present has to fit.
+        monkeypatch.setattr(Session, "queue_max", 100_000)
+
+    monkeypatch.setattr(Session, "overflow", counted)
+    placing = asyncio.create_task(place(venue))
+    async with narrow_session(venue, "DEMO", resume_after=0) as late:
+        await late.until("logon")
+        # It does not read on, so there is history left, until what is new does not fit.
+        await eventually(lambda: overflows)
+        numbers: list[int] = []
+        while len(numbers) < 21_000:
+            numbers += [report.account_seq for report in (await late.until("frame")).frame.reports]
+        gaps = [(at, number) for at, number in enumerate(numbers, 1) if number != at]
+        assert not gaps[:3]
+        await late.send(logout=entry.Logout())
+        assert (await read_on(late)).reason == types.REASON_UNSPECIFIED
+    placing.cancel()
+    await asyncio.gather(placing, return_exceptions=True)
+    assert overflows == 1
+
+
+async def place(venue: Venue) -> None:
+    """Places one order after the other, for ever."""
+    while True:
+        await venue.submit()
 
 
 async def test_a_broken_connection_ends_the_session(venue: Venue) -> None:
