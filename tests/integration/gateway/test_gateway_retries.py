@@ -68,7 +68,9 @@ async def cancel(venue: Venue) -> Asked:
 async def mass_cancel(venue: Venue) -> Asked:
     """A mass cancel with a key."""
     await venue.submit()
-    return Asked("MassCancelOrders", entry.MassCancelOrdersRequest(account="DEMO", all_orders=True, cl_ord_id=new_key()))
+    return Asked(
+        "MassCancelOrders", entry.MassCancelOrdersRequest(account="DEMO", all_orders=True, cl_ord_id=new_key())
+    )
 
 
 async def quotes(venue: Venue) -> Asked:

@@ -101,7 +101,7 @@ class Venue:
         self._gateway = AsyncExitStack()
         self._cable = AsyncExitStack()
         self.gateway: Running
-        self.channel: grpc.aio.Channel | None = None
+        self.channel: grpc.aio.Channel
         self.cable: Cable
 
     async def start_matching(self) -> None:
@@ -132,7 +132,7 @@ class Venue:
     async def stop_gateway(self) -> None:
         """Ends the gateway in order; the client's channel stays open until then."""
         await self._gateway.aclose()
-        if self.channel is not None:
+        if hasattr(self, "channel"):
             await self.channel.close()
 
     async def stop(self) -> None:
