@@ -1,7 +1,7 @@
 """Every method of the gateway and of matching, against every kind of token that opens nothing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -35,12 +35,15 @@ PUBLIC = methods_of(order_entry_pb2) | methods_of(portfolio_pb2)
 INTERNAL = methods_of(matching_pb2)
 
 
+async def _one_empty() -> AsyncIterator[bytes]:
+    yield b""
+
+
 async def called(channel: Any, path: str, method: MethodDescriptor, metadata: Metadata) -> None:
     """Calls a method with an empty request and takes its first answer."""
     if method.client_streaming:
-        call = channel.stream_stream(path)(metadata=metadata)
-        await call.write(b"")
-        await call.read()
+        # By an iterator: a write of our own can meet a call that has ended, and then gRPC loses the status.
+        await channel.stream_stream(path)(_one_empty(), metadata=metadata).read()
     elif method.server_streaming:
         await channel.unary_stream(path)(b"", metadata=metadata).read()
     else:
