@@ -304,6 +304,10 @@ class Session(Reader):
         except Refused as refused:
             self.finish(refused.reason, refused.text)
             return
+        except Exception as error:
+            log.error("a session's history could not be read", session=self.stream_id, exc_info=error)
+            self.finish(types.REASON_INTERNAL, "the session's history could not be read")
+            return
         self.replaying = False
         self.news.set()
 

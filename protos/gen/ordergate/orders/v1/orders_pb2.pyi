@@ -283,7 +283,9 @@ class ExecutionReport(_message.Message):
     seq: _builtins.int
     """Position of the event in the journal; dense over all accounts, from 1."""
     epoch: _builtins.int
-    """Incarnation of the matching server that wrote the event; only grows."""
+    """Incarnation of the matching server that told it: for live reports the one that
+    wrote the event, for those of history and for originals a later one; only grows.
+    """
     account_seq: _builtins.int
     """Dense number of the event within the account, from 1."""
     prev_account_seq: _builtins.int

@@ -291,7 +291,8 @@ export type ExecutionReport = Message<"ordergate.orders.v1.ExecutionReport"> & {
   seq: bigint;
 
   /**
-   * Incarnation of the matching server that wrote the event; only grows.
+   * Incarnation of the matching server that told it: for live reports the one that
+   * wrote the event, for those of history and for originals a later one; only grows.
    *
    * @generated from field: fixed64 epoch = 2;
    */
