@@ -19,6 +19,8 @@ PROTO_DEPS := .build/proto-deps
 BREAKING_BASE ?=
 # Options for the program that a target runs: make up ARGS=--no-market-maker
 ARGS ?=
+# Test files that run side by side when all do.
+TESTS_AT_ONCE ?= 3
 
 export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -34,8 +36,9 @@ help: ## show the targets
 up: compile ## start everything and say where it listens; Ctrl-C stops it
 	@exec $(PY) -m runtime.stack.up --stop-with-parent $(ARGS)
 
+# Most tests of real servers wait for them: several files at a time keep two cores busy.
 test: compile ## run all tests; ARGS="tests/unit -k book" runs some
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(if $(ARGS),,-n $(TESTS_AT_ONCE) --dist loadfile) $(ARGS)
 
 # Only interpreted code can be covered. What is to be covered, and how far, is in
 # pyproject.toml.

@@ -81,7 +81,7 @@ class PortfolioService(portfolio_pb2_grpc.PortfolioServiceServicer):
             account=request.account,
             as_of_seq=ledger.as_of_seq,
             account_seq=ledger.account_seq,
-            epoch=self._link.epoch,
+            epoch=ledger.epoch,
             open_orders=[order_of(state, self._instruments) for state in ledger.orders],
             balances=[balance_of(state) for state in ledger.cash],
             positions=[position_of(state, self._instruments) for state in ledger.positions],

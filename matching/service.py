@@ -173,6 +173,7 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
         ledger, found = await self._sequencer.query(
             lambda engine: _account(engine, request.account, with_open_orders=request.with_open_orders)
         )
+        ledger.epoch = self._epoch
         for begin in range(0, len(found), ORDERS_AT_ONCE_MAX):
             ledger.orders.extend(map(_order_state, found[begin : begin + ORDERS_AT_ONCE_MAX]))
             await asyncio.sleep(0)

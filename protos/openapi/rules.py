@@ -27,6 +27,9 @@ _NAMES = {
 PATTERNS: Mapping[str, str] = {name: pattern for pattern, names in _NAMES.items() for name in names.split()}
 """By the name of a field of text: the form of a value that is not empty."""
 
+ECHOES = frozenset({"SubmitOrderResult.cl_ord_id"})
+"""Fields of answers that repeat what the client wrote, whatever its form was."""
+
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "OrderTerms": ("cl_ord_id", "symbol", "side", "ord_type", "qty"),
     "Trail": ("offset", "unit"),

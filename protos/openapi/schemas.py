@@ -96,6 +96,8 @@ class Schemas:
 
     def _field_out(self, message: str, field: Field) -> Schema:
         value = self._value(field, going_in=False, may_be_empty=True)
+        if f"{message.rpartition('.')[2]}.{field.name}" in rules.ECHOES:
+            value.pop("pattern", None)
         if field.label == Field.LABEL_REPEATED:
             value = {"type": "array", "items": value}
         return self._described(message, field, value)

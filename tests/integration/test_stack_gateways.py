@@ -111,7 +111,7 @@ async def test_envoy_spreads_calls_over_all_gateways(three: Stack) -> None:
             rounds += 1
         taken = await place("spread", 90)
     assert sum(taken.values()) == 90
-    assert min(taken[name] for name in GATEWAYS) >= 10
+    assert min(taken[name] for name in GATEWAYS) > 0
 
 
 async def test_an_order_placed_at_one_is_known_to_all(three: Stack) -> None:

@@ -13,9 +13,19 @@ from tests.integration.gateway.venue import Venue
 NewVenue = Callable[..., Venue]
 
 
+@pytest_asyncio.fixture
+async def venue(shared_venue: Venue) -> Venue:
+    """A gateway with its link to matching, shared by all tests that leave it so.
+
+    Between two tests nothing moves here: a test that needs no loop may take longer than a link's silence may last.
+    """
+    await shared_venue.becomes(serving=True)
+    return shared_venue
+
+
 @pytest_asyncio.fixture(scope="session")
-async def venue(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Venue]:
-    """A gateway with its link to matching, shared by all tests that leave it so."""
+async def shared_venue(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Venue]:
+    """What `venue` gives."""
     shared = Venue(tmp_path_factory.mktemp("venue"))
     await shared.start_matching()
     await shared.start_gateway()

@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 
 from clients.web import toolchain
+from runtime.stack.home import isolated
+from runtime.stack.system import Stack, stack
 from tests.integration.web.browser import Browser, Page, browser
 from tests.integration.web.chromium_package import NoBrowserError, find
 
@@ -43,6 +45,13 @@ def served(folder: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """A system of these tests' own: what others leave in its books would show on the pages."""
+    async with stack(isolated(tmp_path_factory.mktemp("web") / "home")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -560,6 +560,7 @@ class GetAccountResponse(_message.Message):
     AS_OF_SEQ_FIELD_NUMBER: _builtins.int
     ACCOUNT_SEQ_FIELD_NUMBER: _builtins.int
     ORDERS_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
     """False when there is no such account."""
     open_orders: _builtins.int
@@ -568,6 +569,8 @@ class GetAccountResponse(_message.Message):
     """The state is as of this event."""
     account_seq: _builtins.int
     """Number of the account's last event."""
+    epoch: _builtins.int
+    """Incarnation of the matching server; only grows."""
     @_builtins.property
     def cash(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashState]:
         """Sorted by currency."""
@@ -590,10 +593,11 @@ class GetAccountResponse(_message.Message):
         as_of_seq: _builtins.int = ...,
         account_seq: _builtins.int = ...,
         orders: _abc.Iterable[Global___OrderState] | None = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_seq", b"account_seq", "as_of_seq", b"as_of_seq", "cash", b"cash", "found", b"found", "open_orders", b"open_orders", "orders", b"orders", "positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_seq", b"account_seq", "as_of_seq", b"as_of_seq", "cash", b"cash", "epoch", b"epoch", "found", b"found", "open_orders", b"open_orders", "orders", b"orders", "positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
