@@ -16,6 +16,8 @@ from grpc_status import rpc_status
 from ordergate.types.v1 import types_pb2 as types
 
 DOMAIN = "ordergate"
+LOST_STATUS = "Internal error from Core"
+"""What grpc.aio says, with INTERNAL, instead of the status of a call that ended while it was written to."""
 
 
 class OrdergateError(Exception):
@@ -186,6 +188,8 @@ def from_rpc(error: grpc.aio.AioRpcError) -> OrdergateError:
     fallback = _BY_STATUS.get(code, OrdergateError)
     status = _rich_status(error)
     if status is None:
+        if code is grpc.StatusCode.INTERNAL and error.details() == LOST_STATUS:
+            return Unavailable("the call ended while it was written to", reason="ENDED", status=code)
         return fallback(error.details() or code.name, reason=_transport_reason(code), status=code)
     info, fields = _unpacked(status)
     number = types.Reason.DESCRIPTOR.values_by_name.get(f"REASON_{info.reason}") if info.domain == DOMAIN else None

@@ -262,9 +262,12 @@ async def test_a_restart_changes_nothing_but_the_epoch(settings: Settings) -> No
             epoch = link.epoch
         before = await feed(stub)
         accounts = [await stub.GetAccount(wire.GetAccountRequest(account=name)) for name in ("DEMO", "MM")]
+        assert {account.epoch for account in accounts} == {epoch}
         orders = await stub.ScanOrders(wire.ScanOrdersRequest(account="DEMO"))
     async with serving(settings) as stub:
         assert await feed(stub) == before
+        for account in accounts:
+            account.epoch += 1
         assert [await stub.GetAccount(wire.GetAccountRequest(account=name)) for name in ("DEMO", "MM")] == accounts
         assert await stub.ScanOrders(wire.ScanOrdersRequest(account="DEMO")) == orders
         async with linked(settings, stub) as link:

@@ -57,6 +57,7 @@ async def test_a_killed_server_is_replaced_by_its_standby(settings: Settings) ->
         (recovered,) = await second.logged("recovered")
         assert recovered["last_seq"] == end
         async with connected(settings, second.port) as stub:
+            account.epoch += 1
             assert await stub.GetAccount(wire.GetAccountRequest(account="DEMO")) == account
             async with linked(settings, stub) as link:
                 assert link.epoch == 2

@@ -212,6 +212,7 @@ async def test_a_history_that_is_not_kept_is_an_error(gateway: ScriptedGateway, 
     """SNAPSHOT_REQUIRED at logon is a gap, not a reason to try again."""
 
     async def refuses(line: SessionLine) -> None:
+        await line.message()
         await line.end(types.REASON_SNAPSHOT_REQUIRED, "older than what is kept")
 
     gateway.sessions = [refuses]
