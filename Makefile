@@ -36,9 +36,16 @@ help: ## show the targets
 up: compile ## start everything and say where it listens; Ctrl-C stops it
 	@exec $(PY) -m runtime.stack.up --stop-with-parent $(ARGS)
 
-# Most tests of real servers wait for them: several files at a time keep two cores busy.
+# Most tests of real servers wait for them: several files at a time keep two cores
+# busy. What fails beside others is said, and decides by itself alone.
 test: compile ## run all tests; ARGS="tests/unit -k book" runs some
-	@$(PY) -m pytest $(if $(ARGS),,-n $(TESTS_AT_ONCE) --dist loadfile) $(ARGS)
+ifeq ($(ARGS),)
+	@$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile || { [ $$? -eq 1 ] && \
+	  echo "test: what failed side by side runs once more, one after the other" && \
+	  $(PY) -m pytest --last-failed --last-failed-no-failures none; }
+else
+	@$(PY) -m pytest $(ARGS)
+endif
 
 # Only interpreted code can be covered. What is to be covered, and how far, is in
 # pyproject.toml.
