@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, TypeAlias
@@ -40,7 +41,7 @@ Told: TypeAlias = tuple[Event, int, int, int]
 the reader's own number of the command that it answers (0 for none)."""
 
 
-class Reader:
+class Reader(ABC):
     """One stream's reports, in sequence, until they are taken.
 
     A part is what was queued from one multiple of PART_REPORTS_MAX to the next;
@@ -64,9 +65,9 @@ class Reader:
         self._queued_s: list[float] = []
         self._given_s = 0.0
 
+    @abstractmethod
     def finish(self, reason: types.Reason.ValueType, text: str) -> None:
         """Ends the stream in band."""
-        raise NotImplementedError
 
     def hear(self, event: Event, epoch: int, durable_unix_ns: int) -> None:
         """Takes a live event of one of its accounts."""

@@ -218,6 +218,13 @@ async def test_history_that_fails_ends_its_stream(reports: Reports, failure: Bas
     assert (end.reason, end.resume_after) == (types.REASON_INTERNAL, 4)
 
 
+class Queue(Reader):
+    """A reader as such: its end is nobody's affair here."""
+
+    def finish(self, reason: types.Reason.ValueType, text: str) -> None:
+        """Nothing follows."""
+
+
 async def test_a_full_queue_cuts_its_reader_alone(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps nothing for it any more and tells it where to resume; the reader beside it has everything."""
     monkeypatch.setattr(Stream, "queue_max", 100)
@@ -238,7 +245,7 @@ async def test_a_full_queue_cuts_its_reader_alone(reports: Reports, monkeypatch:
 
 def test_the_oldest_report_that_was_not_taken_counts() -> None:
     """From when it was queued until its part is sent; then the next part's age, and none when nothing waits."""
-    reader = Reader(frozenset({"DEMO"}), 0)
+    reader = Queue(frozenset({"DEMO"}), 0)
     assert reader.stalled_s(time.monotonic()) == 0
     begun_s = time.monotonic()
     reader.hear(told(1), EPOCH, NS)
@@ -260,7 +267,7 @@ def test_the_oldest_report_that_was_not_taken_counts() -> None:
 
 def test_taking_all_leaves_nothing_to_be_late() -> None:
     """A reader that takes all at once has nothing waiting, and what comes next begins its own age."""
-    reader = Reader(frozenset({"DEMO"}), 0)
+    reader = Queue(frozenset({"DEMO"}), 0)
     for seq in range(1, 2 * PART_REPORTS_MAX):
         reader.hear(told(seq), EPOCH, NS)
     assert len(reader.take()) == 2 * PART_REPORTS_MAX - 1
@@ -272,7 +279,7 @@ def test_taking_all_leaves_nothing_to_be_late() -> None:
 
 def test_live_reports_are_not_late_while_history_stands_before_them() -> None:
     """Their age begins when it is their turn."""
-    reader = Reader(frozenset({"DEMO"}), 0)
+    reader = Queue(frozenset({"DEMO"}), 0)
     reader.replaying = True
     reader.hear(told(1), EPOCH, NS)
     assert reader.stalled_s(time.monotonic() + 60) == 0
