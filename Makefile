@@ -36,13 +36,10 @@ help: ## show the targets
 up: compile ## start everything and say where it listens; Ctrl-C stops it
 	@exec $(PY) -m runtime.stack.up --stop-with-parent $(ARGS)
 
-# Most tests of real servers wait for them: several files at a time keep two cores
-# busy. What fails beside others is said, and decides by itself alone.
+# Most tests of real servers wait for them: several files at a time keep two cores busy.
 test: compile ## run all tests; ARGS="tests/unit -k book" runs some
 ifeq ($(ARGS),)
-	@$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile || { [ $$? -eq 1 ] && \
-	  echo "test: what failed side by side runs once more, one after the other" && \
-	  $(PY) -m pytest --last-failed --last-failed-no-failures none; }
+	@$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile
 else
 	@$(PY) -m pytest $(ARGS)
 endif

@@ -114,11 +114,10 @@ class SharedBudgets:
         """Shares the budgets whenever the store answers, until it is cancelled."""
         try:
             while True:
+                # No socket_timeout: it makes the client write within asyncio.wait_for, which loses a cancellation
+                # on Python 3.11. `_renew` bounds the whole call.
                 client: Redis = Redis.from_url(
-                    self._url,
-                    socket_timeout=self._patience_s,
-                    socket_connect_timeout=self._patience_s,
-                    retry=Retry(NoBackoff(), 0),
+                    self._url, socket_timeout=None, socket_connect_timeout=self._patience_s, retry=Retry(NoBackoff(), 0)
                 )
                 try:
                     await self._share(client)

@@ -221,7 +221,8 @@ class Tables:
         for opened in (self._readers, self._writer):
             if opened is not None:
                 try:
-                    await asyncio.wait_for(opened.close(), CLOSE_TIMEOUT_S)
+                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                        await opened.close()
                 except DRIVER_ERRORS:
                     opened.terminate()
 

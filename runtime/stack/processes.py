@@ -168,7 +168,8 @@ class Process:
         with suppress(ProcessLookupError):
             os.kill(self._child.pid, self.program.stop_signal)
         try:
-            await asyncio.wait_for(self._child.wait(), self.program.stop_timeout_s)
+            async with asyncio.timeout(self.program.stop_timeout_s):
+                await self._child.wait()
         except TimeoutError:
             await self.kill()
 

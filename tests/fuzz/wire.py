@@ -260,7 +260,8 @@ async def _spoken_to(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
             # The first word may take as long as the caller waits.
             timeout = QUIET_S if heard else None
             try:
-                part = await asyncio.wait_for(reader.read(65_536), timeout)
+                async with asyncio.timeout(timeout):
+                    part = await reader.read(65_536)
             except TimeoutError:
                 return False
             if not part:

@@ -156,8 +156,12 @@ async def test_an_order_is_seen_everywhere(system: Stack, channels: dict[str, gr
 
 
 async def offer(system: Stack, gateway: grpc.aio.Channel) -> None:
-    """A counterparty: the market maker's account offers what the order will take."""
+    """A counterparty: the market maker's account offers what the order will take, in a book without other orders."""
     stub: Any = order_entry_pb2_grpc.OrderEntryServiceStub(gateway)
+    for account, role in (("DEMO", "trader"), ("MM", "market_maker")):
+        clear = entry.MassCancelOrdersRequest(account=account, symbol="AAPL", cl_ord_id=f"c-{uuid4().hex[:12]}")
+        token = system.token(role, accounts=(account,), subject=f"{account}-desk")
+        await stub.MassCancelOrders(clear, metadata=bearer(token))
     terms = orders.OrderTerms(
         account="MM",
         cl_ord_id=f"o-{uuid4().hex[:12]}",
@@ -168,8 +172,8 @@ async def offer(system: Stack, gateway: grpc.aio.Channel) -> None:
         qty=QTY,
         price=PRICE,
     )
-    token = system.token("market_maker", accounts=("MM",), subject="mm")
-    await stub.SubmitOrder(entry.SubmitOrderRequest(order=terms), metadata=bearer(token))
+    answer = await stub.SubmitOrder(entry.SubmitOrderRequest(order=terms), metadata=bearer(token))
+    assert (answer.report.ord_status, len(answer.following)) == (types.ORD_STATUS_NEW, 0), "it rests"
 
 
 async def reports_of(gateway: grpc.aio.Channel, token: str, order_id: str) -> list[orders.ExecutionReport]:

@@ -151,7 +151,8 @@ async def test_envoy_stream_flows(door: Door) -> None:
         for last_seq in range(5):
             door.calls.released.put_nowait(types.Heartbeat(last_seq=last_seq))
             assert json.loads(await anext(lines))["heartbeat"]["last_seq"] == str(last_seq)
-    await asyncio.wait_for(door.calls.stream_ended.wait(), 30)
+    async with asyncio.timeout(30):
+        await door.calls.stream_ended.wait()
 
 
 async def test_envoy_stream_refused(door: Door) -> None:

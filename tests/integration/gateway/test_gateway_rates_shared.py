@@ -22,6 +22,7 @@ from tests.integration.gateway.valkey import Store, store
 GATEWAYS = 3
 PATIENT_S = 30.0
 """For tests of what gateways share: a busy machine is no reason to stop sharing."""
+ENDS_WITHIN_S = 20.0
 BURST = 120
 SLOW = 0.001
 """A rate so low that nothing comes back during a test."""
@@ -213,6 +214,21 @@ async def test_no_request_goes_to_the_store(valkey: Store) -> None:
                 await asyncio.sleep(0)
         await passes(limits, count=lease_size(100_000))
         assert await evals(client) - before < 200
+
+
+async def test_it_ends_whenever_it_is_told_to(valkey: Store) -> None:
+    """Cancelled in the midst of a renewal, at whichever step of it: the renewals end, and the budgets are its own."""
+    for steps in range(60):
+        limits = RateLimits(Settings().model_copy(update={"redis_url": valkey.url}), patience_s=PATIENT_S)
+        running = asyncio.create_task(limits.run())
+        await becomes(limits, shared=True)
+        limits.take_orders("DEMO", lease_size(limits.budgets("DEMO")[0].limit))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait([running], timeout=ENDS_WITHIN_S)
+        assert running in done, f"it goes on, though it was cancelled {steps} steps into a renewal"
+        assert not limits.budgets("DEMO")[0].shared
 
 
 async def test_the_script_keeps_a_bucket(valkey: Store) -> None:
