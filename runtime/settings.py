@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     compliance_port: int = Field(50054, ge=0, le=65535)
     envoy_port: int = Field(8000, ge=0, le=65535)
     envoy_admin_port: int = Field(9901, ge=0, le=65535)
+    envoy_keys_port: int = Field(9902, ge=0, le=65535)
+    """Where Envoy, on loopback, gives itself the public keys of the file."""
 
     gateway_metrics_port: int = Field(9101, ge=0, le=65535)
     matching_metrics_port: int = Field(9102, ge=0, le=65535)

@@ -24,10 +24,9 @@ PUBLIC_SERVERS: tuple[Server, ...] = ("gateway", "marketdata", "compliance")
 """The servers behind Envoy; each has a cluster of that name."""
 ONLY_IN_KUBERNETES = ("probes", "admin")
 """The listener for probes and the cluster that it leads to."""
-KEYS = "keys"
-"""The listener that has the keys, and the cluster that leads to it."""
-ADMIN_HOST = "127.0.0.1"
-"""The admin interface can stop Envoy; it is never opened to others, whatever `settings.host` says."""
+LOOPBACK = "127.0.0.1"
+"""Where the admin interface is, which can stop Envoy, and the keys: never opened to others, whatever `settings.host`
+says."""
 
 
 def render(settings: Settings, folder: Path, gateways: Sequence[str] = ()) -> Path:
@@ -46,7 +45,7 @@ def render(settings: Settings, folder: Path, gateways: Sequence[str] = ()) -> Pa
         ValueError: the files of certificates are named in part only, or an address of keys is none.
     """
     config = localized(yaml.safe_load(SOURCE.read_text()), settings, gateways)
-    envoy_tls.secure(config, settings, folder / "tls")
+    envoy_tls.secure(config, settings, folder / "tls", own=(envoy_keys.KEYS,))
     (verified,) = http_filters(config, "envoy.filters.http.jwt_authn")
     envoy_keys.take_keys(config, verified, keys_body(config), settings)
     pages.gather(folder / "pages")
@@ -63,13 +62,15 @@ def localized(config: dict[str, Any], settings: Settings, gateways: Sequence[str
     for kind in ("listeners", "clusters"):
         resources[kind] = [part for part in resources[kind] if part["name"] not in ONLY_IN_KUBERNETES]
     listeners = {listener["name"]: listener for listener in resources["listeners"]}
-    _place(config["admin"]["address"], ADMIN_HOST, settings.envoy_admin_port)
+    _place(config["admin"]["address"], LOOPBACK, settings.envoy_admin_port)
     _place(listeners["public"]["address"], settings.host, settings.envoy_port)
-    addresses = {server: [settings.address(server)] for server in PUBLIC_SERVERS}
+    _place(listeners[envoy_keys.KEYS]["address"], LOOPBACK, settings.envoy_keys_port)
+    addresses: dict[str, list[str]] = {server: [settings.address(server)] for server in PUBLIC_SERVERS}
+    addresses[LOOPBACK] = [f"{LOOPBACK}:{settings.envoy_keys_port}"]
     addresses |= {"gateway": list(gateways)} if gateways else {}
     for cluster in resources["clusters"]:
-        # An aggregate of clusters has no endpoints of its own, and keys come from within Envoy.
-        if "load_assignment" in cluster and cluster["name"] != KEYS:
+        # An aggregate of clusters has no endpoints of its own.
+        if "load_assignment" in cluster:
             _lead_to(cluster, addresses)
     for transcoder in transcoders(config):
         transcoder["proto_descriptor"] = str(DESCRIPTOR_SET)
@@ -96,7 +97,7 @@ def page_bodies(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def keys_body(config: dict[str, Any]) -> dict[str, Any]:
     """Where Envoy is told which file has the keys, and which folder to watch for its replacement."""
-    (body,) = _file_bodies(config, KEYS)
+    (body,) = _file_bodies(config, envoy_keys.KEYS)
     return body
 
 
@@ -114,7 +115,7 @@ def _managers(config: dict[str, Any], listener: str = "public") -> Iterator[dict
                 yield from (manager["typed_config"] for manager in chain["filters"])
 
 
-def _lead_to(cluster: dict[str, Any], addresses: dict[Server, list[str]]) -> None:
+def _lead_to(cluster: dict[str, Any], addresses: dict[str, list[str]]) -> None:
     """Gives a cluster the addresses of its server, told by the host that Kubernetes knows it by."""
     (locality,) = cluster["load_assignment"]["endpoints"]
     (pattern,) = locality["lb_endpoints"]

@@ -1,6 +1,6 @@
 """Which tokens Envoy takes on a single machine: those that the servers take, by the keys that they have.
 
-The keys of the file come through Envoy's own listener for them; those of an
+The keys of the file come through a listener of Envoy's for itself; those of an
 identity provider, if the settings name one, are fetched by Envoy itself.
 `runtime.stack.envoy` calls it.
 """
@@ -15,6 +15,8 @@ from runtime.fetching import PORTS
 from runtime.settings import Settings
 from runtime.stack.envoy_tls import san
 
+KEYS = "keys"
+"""The listener that has the keys of the file, and the cluster that leads to it."""
 FILE = "ordergate"
 """The provider of the file's keys."""
 IDENTITY_PROVIDER = "identity-provider"

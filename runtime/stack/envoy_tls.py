@@ -6,7 +6,7 @@ settings is the same as for the servers: see `runtime.tls`.
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,14 @@ SHOWN, SERVERS, CLIENTS = "shown", "servers", "clients"
 """The secrets: what Envoy shows, whom it trusts as a server, whom as a client."""
 
 
-def secure(config: dict[str, Any], settings: Settings, folder: Path) -> None:
+def secure(config: dict[str, Any], settings: Settings, folder: Path, own: Collection[str]) -> None:
     """Makes `config` speak TLS if `settings` say so, and writes the secrets to `folder`.
+
+    Args:
+        config: the configuration, which is changed.
+        settings: those of the servers.
+        folder: where the secrets are written; it is made if need be.
+        own: the clusters that lead back to Envoy itself; they stay plain.
 
     Raises:
         OSError: the folder cannot be written.
@@ -38,8 +44,8 @@ def secure(config: dict[str, Any], settings: Settings, folder: Path) -> None:
     for chain in public["filter_chains"]:
         chain["transport_socket"] = _to_clients(settings, folder)
     for cluster in config["static_resources"]["clusters"]:
-        hosts = {host for endpoint in _endpoints(cluster) for host in _host(endpoint)}
-        if hosts:
+        hosts = {endpoint["socket_address"]["address"] for endpoint in _endpoints(cluster)}
+        if hosts and cluster["name"] not in own:
             cluster["transport_socket"] = _to_servers(hosts, folder)
 
 
@@ -112,8 +118,3 @@ def _endpoints(cluster: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for locality in cluster.get("load_assignment", {}).get("endpoints", ()):
         for endpoint in locality["lb_endpoints"]:
             yield endpoint["endpoint"]["address"]
-
-
-def _host(address: dict[str, Any]) -> list[str]:
-    """Where an endpoint is; nowhere for what Envoy finds within itself."""
-    return [address["socket_address"]["address"]] if "socket_address" in address else []

@@ -73,7 +73,7 @@ def proxy(settings: Settings, gateways: Sequence[Settings] = ()) -> Program:
         # Hot restart would tie all Envoys of a machine together through shared memory.
         command=[str(Path(sys.executable).with_name("envoy")), "-c", str(config), "--disable-hot-restart"],
         log=log_file(settings, "envoy"),
-        ready=partial(answers_ok, envoy.ADMIN_HOST, settings.envoy_admin_port, "/ready"),
+        ready=partial(answers_ok, envoy.LOOPBACK, settings.envoy_admin_port, "/ready"),
     )
 
 
@@ -100,7 +100,7 @@ async def answers_ok(host: str, port: int, path: str, context: ssl.SSLContext | 
 
 async def seen_by_envoy(settings: Settings, gateways: Sequence[Settings]) -> bool:
     """Whether Envoy, by its own checks, knows that these gateways serve and would send calls to each."""
-    answer = await _got(envoy.ADMIN_HOST, settings.envoy_admin_port, "/clusters?format=json")
+    answer = await _got(envoy.LOOPBACK, settings.envoy_admin_port, "/clusters?format=json")
     if answer is None:
         return False
     clusters = {cluster["name"]: cluster for cluster in json.loads(answer)["cluster_statuses"]}

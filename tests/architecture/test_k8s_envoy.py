@@ -159,8 +159,9 @@ def test_k8s_envoy_clusters() -> None:
     at = {name: {"socket_address": {"address": name, "port_value": Settings().port(name)}} for name in PUBLIC_SERVERS}
     gateways = {"gateway_serving": at["gateway"], "gateway_alive": at["gateway"]}
     others = {name: at[name] for name in PUBLIC_SERVERS if name != "gateway"}
-    keys = {"keys": {"envoy_internal_address": {"server_listener_name": "keys"}}}
-    assert addresses == gateways | others | keys | {"admin": config()["admin"]["address"]}
+    (own,) = [part["address"] for part in config()["static_resources"]["listeners"] if part["name"] == "keys"]
+    assert addresses == gateways | others | {"keys": own, "admin": config()["admin"]["address"]}
+    assert own["socket_address"]["address"] == "127.0.0.1"
     assert config()["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
 
 

@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from runtime.settings import Settings
-from runtime.stack.envoy import DESCRIPTOR_SET, SOURCE, page_bodies
+from runtime.stack.envoy import DESCRIPTOR_SET, LOOPBACK, SOURCE, page_bodies
 from runtime.stack.pages import OPENAPI, OUR_PAGES
 from runtime.stack.postgres import MIGRATIONS
 from tests.architecture.sources import REPOSITORY
@@ -176,11 +176,11 @@ def test_image_runs_as_nobody_special() -> None:
 def test_image_says_its_ports() -> None:
     """The ports that the image names are those that its programs listen on by default."""
     fields = Settings.model_fields
-    ports = {field.default for name, field in fields.items() if name.endswith("_port") and name != "envoy_admin_port"}
+    own = ("envoy_admin_port", "envoy_keys_port")
+    ports = {field.default for name, field in fields.items() if name.endswith("_port") and name not in own}
     listeners = yaml.safe_load(SOURCE.read_text())["static_resources"]["listeners"]
-    # One that is reached from within Envoy alone has no address.
-    addresses = [listener["address"] for listener in listeners if "internal_listener" not in listener]
-    ports |= {address["socket_address"]["port_value"] for address in addresses}
+    addresses = [listener["address"]["socket_address"] for listener in listeners]
+    ports |= {address["port_value"] for address in addresses if address["address"] != LOOPBACK}
     (exposed,) = of("EXPOSE")
     assert {int(port) for port in exposed.split()} == ports
 

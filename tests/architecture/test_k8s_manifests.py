@@ -186,7 +186,7 @@ def test_k8s_envoy_is_probed_by_itself(objects: Resources) -> None:
     listening = {
         part["address"]["socket_address"]["port_value"]
         for part in config["static_resources"]["listeners"]
-        if "internal_listener" not in part and part["address"]["socket_address"]["address"] == "0.0.0.0"
+        if part["address"]["socket_address"]["address"] == "0.0.0.0"
     }
     assert listening == {port["containerPort"] for port in container["ports"]}
 

@@ -179,6 +179,28 @@ async def test_envoy_bodies_are_not_awaited_without_a_token(door: "Door") -> Non
     writer.close()
 
 
+async def test_envoy_fetches_keys_ahead(open_door: "OpenDoor") -> None:
+    """Keys are there before a request needs them, and are looked at anew without one: no request waits for keys."""
+    async with open_door() as door, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{door.settings.envoy_admin_port}/stats?filter=jwks_fetch&format=json"
+
+        async def fetched() -> dict[str, int]:
+            stats = (await client.get(url)).json()["stats"]
+            return {one["name"].rpartition("_")[2]: one["value"] for one in stats}
+
+        async with asyncio.timeout(TAKEN_WITHIN_S):
+            while (before := await fetched())["success"] == 0:
+                await asyncio.sleep(0.05)
+        for _ in range(100):
+            headers = {"authorization": f"Bearer {issued(door.settings)}"}
+            assert (await door.bare.post(ORDERS, json={}, headers=headers)).status_code == 200
+        async with asyncio.timeout(TAKEN_WITHIN_S):
+            while (after := await fetched())["success"] < before["success"] + 2:
+                await asyncio.sleep(0.05)
+        assert after["failed"] == before["failed"]
+        assert after["success"] < before["success"] + 50, "by the clock, not by requests"
+
+
 async def test_envoy_takes_keys_over_while_it_runs(open_door: "OpenDoor") -> None:
     """A key that is added opens the door, one that is removed does not any more, and no connection is lost for it."""
     async with open_door() as door:

@@ -23,7 +23,8 @@ from tests.integration.faults.checker import SHOWN_MAX, check
 from tests.integration.faults.history import History
 from tests.integration.faults.network import Network, Way
 from tests.integration.faults.servers import ACCOUNTS, Servers, servers
-from tests.integration.faults.traffic import Listener, SessionTrader, Trader, note_answer
+from tests.integration.faults.session_traffic import SessionTrader
+from tests.integration.faults.traffic import Listener, Trader, note_answer
 from tests.integration.faults.truth import Truth, read_truth
 
 LASTS_S = (0.2, 1.5)

@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from google.protobuf.message import Message
-from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from clients.sdk import Client, OrdergateError, Session
+from clients.sdk import Client, OrdergateError
 from clients.sdk.errors import NotFound, Unavailable
 from tests.integration.faults.history import Heard, History, Lookup, Request
 
@@ -190,91 +189,6 @@ def _note_refusal(request: Request, error: OrdergateError, report: orders.Execut
     else:
         request.refused_seq = int(error.metadata.get("seq", 0))
         request.refused_exec = error.metadata.get("exec_type", "")
-
-
-class SessionTrader:
-    """One client with an order session: frames of orders and cancels, every answer held against its number."""
-
-    def __init__(self, history: History, session: Session, account: str, name: str, seed: int) -> None:
-        self._history = history
-        self._session = session
-        self._account = account
-        self._name = name
-        self._random = random.Random(seed)
-        self._asked: dict[int, Request] = {}
-        self._heard = Heard(name, frozenset({account}), session.accepted.resume_after)
-        history.readers.append(self._heard)
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Sends frames until it is told to stop, then waits for the answers."""
-        reading = asyncio.create_task(self._read())
-        number = 0
-        placed: list[str] = []
-        while not stopping.is_set():
-            commands = []
-            for _ in range(self._random.randint(1, 8)):
-                number += 1
-                commands.append(self._command(f"{self._name}-{number}", placed))
-            await self._send(commands)
-            await asyncio.sleep(2 * PAUSE_S)
-        await self._session.drained()
-        await self._session.quiet()
-        await self._session.close()
-        await reading
-
-    def _command(self, key: str, placed: list[str]) -> entry.SessionCommand:
-        if placed and self._random.random() < 0.3:
-            orig = placed.pop(self._random.randrange(len(placed)))
-            cancel = entry.CancelOrderRequest(account=self._account, orig_cl_ord_id=orig, cl_ord_id=key)
-            return entry.SessionCommand(cancel=cancel)
-        placed.append(key)
-        price = self._random.choice(PRICES)
-        terms = orders.OrderTerms(
-            account=self._account,
-            cl_ord_id=key,
-            symbol=self._random.choice(SYMBOLS),
-            side=self._random.choice((types.SIDE_BUY, types.SIDE_SELL)),
-            ord_type=types.ORD_TYPE_LIMIT,
-            time_in_force=types.TIME_IN_FORCE_GTC,
-            qty=str(self._random.randint(1, 100)),
-            price=f"{price // 100}.{price % 100:02d}",
-        )
-        return entry.SessionCommand(submit=terms)
-
-    async def _send(self, commands: list[entry.SessionCommand]) -> None:
-        for command in commands:
-            if command.HasField("submit"):
-                terms = command.submit
-                asked = self._history.ask(types.REQUEST_KIND_SUBMIT, self._account, terms.cl_ord_id, terms)
-            else:
-                asked = self._history.ask(types.REQUEST_KIND_CANCEL, self._account, command.cancel.cl_ord_id)
-            self._asked[len(self._asked) + 1] = asked
-        await self._session.send(commands)
-
-    async def _read(self) -> None:
-        async for frame in self._session.frames():
-            at = self._history.now()
-            for report in frame.reports:
-                self._heard.reports.append((at, report))
-                if report.correlation_id:
-                    self._take(report.correlation_id, report)
-            for reply in frame.replies:
-                if reply.WhichOneof("reply") == "original":
-                    self._take(reply.correlation_id, reply.original)
-                elif reply.WhichOneof("reply") == "refused":
-                    request = self._asked[reply.correlation_id]
-                    request.answered_at = at
-                    request.refused = types.Reason.Name(reply.refused.code).removeprefix("REASON_")
-
-    def _take(self, correlation_id: int, report: orders.ExecutionReport) -> None:
-        request = self._asked[correlation_id]
-        note_answer(self._history, request, report)
-        request.correlated = report.cl_ord_id == request.key
-        if report.exec_type in (types.EXEC_TYPE_DENIED, types.EXEC_TYPE_REJECTED):
-            request.answer = None
-            request.refused = types.Reason.Name(report.reason.code).removeprefix("REASON_")
-            request.refused_seq = report.seq
-            request.refused_exec = types.ExecType.Name(report.exec_type).removeprefix("EXEC_TYPE_")
 
 
 class Listener:

@@ -15,7 +15,7 @@ from runtime.stack.home import isolated
 from runtime.stack.pages import gather
 from runtime.tokens import make_keys
 
-CLUSTERS = ("gateway_serving", "gateway_alive", "marketdata", "compliance")
+CLUSTERS = ("gateway_serving", "gateway_alive", "marketdata", "compliance", "keys")
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def test_envoy_local_form_changes_nothing_else(settings: Settings, tmp_path: Pat
     gone = {path.split("[")[1].split("]")[0] for path in original.keys() - local.keys()}
     assert gone == set(envoy.ONLY_IN_KUBERNETES)
     changed = {path: value for path, value in local.items() if original[path] != value}
+    keys = {path: changed.pop(path) for path in list(changed) if "listeners[keys]" in path and ".body." in path}
     addresses = {path: value for path, value in changed.items() if ".socket_address." in path}
-    keys = {path: changed.pop(path) for path in list(changed) if "listeners[keys]" in path}
     assert list(keys.values()) == [str(settings.auth_jwks_file), str(settings.auth_jwks_file.parent)]
     pages = {path: value for path, value in changed.items() if path.endswith(".direct_response.body.filename")}
     assert pages
@@ -101,6 +101,7 @@ def test_envoy_local_form_has_the_addresses_of_the_settings(settings: Settings, 
 
     assert address(".admin.") == ("127.0.0.1", settings.envoy_admin_port)
     assert address("listeners[public]") == ("0.0.0.0", settings.envoy_port)
+    assert address("listeners[keys]") == address("clusters[keys]") == ("127.0.0.1", settings.envoy_keys_port)
     assert address("clusters[gateway_serving]") == ("::1", 7000)
     assert address("clusters[gateway_alive]") == ("::1", 7000)
     assert address("clusters[marketdata]") == ("127.0.0.1", settings.marketdata_port)
@@ -120,4 +121,5 @@ def test_envoy_local_form_has_every_gateway(settings: Settings, tmp_path: Path) 
         "gateway_alive": [7001, 7002, 7003],
         "marketdata": [settings.marketdata_port],
         "compliance": [settings.compliance_port],
+        "keys": [settings.envoy_keys_port],
     }
