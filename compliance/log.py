@@ -25,6 +25,8 @@ from runtime.settings import Settings
 NAME = "compliance"
 RETRY_MIN_S = 0.1
 RETRY_MAX_S = 5.0
+INTERVAL_MS = 20
+"""Events that come so soon after others are stored together: a transaction costs more than what is in it."""
 PENDING_EVENTS_MAX = 16_384
 # Events that are read before the loop gets a turn: some milliseconds.
 EVENTS_WITHOUT_PAUSE = 256
@@ -75,7 +77,7 @@ class AuditLog:
         """
         while True:
             try:
-                await follow(self._settings, NAME, self)
+                await follow(self._settings, NAME, self, INTERVAL_MS)
             except FeedGapError as error:
                 # Asked again from where the log ends, the journal may well have the events.
                 log.error("the feed does not go on where the log ends", error=str(error))

@@ -270,6 +270,8 @@ class Link:
                 response = await _next(responses)
                 if response.HasField("batch"):
                     self._take(response.batch)
+                    for batch in response.further:
+                        self._take(batch)
         finally:
             self._outbox.close()
             call.cancel()

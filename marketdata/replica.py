@@ -23,6 +23,8 @@ from runtime.serve import Health
 from runtime.settings import Settings
 
 FOLLOWER = "marketdata"
+INTERVAL_MS = 2
+"""Events that come so soon after others are seen together with what follows them."""
 WATCH_INTERVAL_S = 1.0
 REBUILD_DELAY_S = 1.0
 SILENT_HEARTBEATS = 3
@@ -71,7 +73,7 @@ class Replica:
         """Follows the journal for ever; begins again where the feed has a gap."""
         while True:
             try:
-                await follow(self._settings, FOLLOWER, self.view)
+                await follow(self._settings, FOLLOWER, self.view, INTERVAL_MS)
             except FeedGapError as gap:
                 log.error("the view is built again", why=str(gap))
             self._ready = False

@@ -5,6 +5,7 @@ journal. Nobody's slowness costs memory or holds up anybody else.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ RECENT_EVENTS_MAX = 200_000
 RECENT_BATCHES_MAX = 100_000
 """A batch without events, of repetitions only, takes room too."""
 MESSAGE_EVENTS_MAX = 4_096
+GATHER_S = 0.002
+"""Shortest time between two messages to a gateway that has nothing to wait for in the second one."""
 
 
 class LinkTooSlowError(Exception):
@@ -59,6 +62,24 @@ class Feed:
     def _is_too_much(self) -> bool:
         return self._recent_events > RECENT_EVENTS_MAX or len(self._recent) > RECENT_BATCHES_MAX
 
+    async def told(self, link_id: int, number: int, said_s: float, heartbeat_s: float) -> list[Batch]:
+        """The batches after `number` for a link, none when nothing came for `heartbeat_s`.
+
+        At once when one of them has an answer for it. Where nobody waits, not
+        sooner than GATHER_S after `said_s`, when it was told something last
+        (`time.monotonic`): what other gateways' orders bring about travels together.
+
+        Raises:
+            LinkTooSlowError: some of them are no longer kept.
+        """
+        await self.wait(number, heartbeat_s)
+        while True:
+            batches = self.batches_after(number)
+            left_s = said_s + GATHER_S - time.monotonic()
+            if not batches or left_s <= 0 or any(link_id in batch.results for batch in batches):
+                return batches
+            await self.wait(batches[-1].number, left_s)
+
     async def wait(self, number: int, timeout_s: float) -> None:
         """Returns when there is a batch after `number`, or after `timeout_s`."""
         if self.last_number > number:
@@ -81,8 +102,11 @@ class Feed:
         newest_first = list(islice(reversed(self._recent), behind))
         return newest_first[::-1]
 
-    async def runs(self, after_seq: int, heartbeat_s: float) -> AsyncGenerator[Run, None]:
-        """All events after `after_seq` and then live ones; an empty run when nothing came for `heartbeat_s`."""
+    async def runs(self, after_seq: int, heartbeat_s: float, interval_s: float = 0.0) -> AsyncGenerator[Run, None]:
+        """All events after `after_seq` and then live ones; an empty run when nothing came for `heartbeat_s`.
+
+        Live ones that come within `interval_s` after others travel together.
+        """
         while True:
             if after_seq >= self.last_seq:
                 await self.wait(self.last_number, heartbeat_s)
@@ -91,7 +115,10 @@ class Feed:
             elif self._recent and self._recent[0].first_seq <= after_seq + 1:
                 run = self._recent_run(after_seq)
                 after_seq = run.last_seq
+                is_live = after_seq == self.last_seq
                 yield run
+                if is_live and interval_s:
+                    await asyncio.sleep(interval_s)
             else:
                 frames = self._journal.read(after_seq, self.last_seq)
                 while (past := await asyncio.to_thread(_past_run, frames, after_seq)).events:

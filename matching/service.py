@@ -4,7 +4,8 @@ Only other servers call it; the authorization is in the contract.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import count
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from matching.core.engine import Engine
 from matching.core.events import Event, VenueEvent
 from matching.core.ledger import MONEY_MICRO_MAX, Account
 from matching.core.refusals import Refusal
-from matching.feed import Feed, LinkTooSlowError, Run
+from matching.feed import MESSAGE_EVENTS_MAX, Feed, LinkTooSlowError, Run
 from matching.gateways import GatewayLink, Gateways, displaced_by_newer
 from matching.journal.errors import NotKeptError
 from matching.sequencer import Sequencer
@@ -39,6 +40,8 @@ ORDERS_AT_ONCE_MAX = 256
 """Orders that are encoded without a break."""
 ACCOUNT_TAG = bytes((ACCOUNT,))
 HEARTBEAT_S = 1.0
+INTERVAL_MS_MAX = 1_000
+MS_PER_S = 1_000
 log = get_logger(__name__)
 
 
@@ -92,23 +95,23 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             LinkTooSlowError: it did not take its results while they were kept.
             Refused: a newer link has taken its place.
         """
-        number, answered = self._feed.last_number, 0
+        number, answered, said_s = self._feed.last_number, 0, 0.0
         yield wire.LinkResponse(epoch=self._epoch, accepted=wire.LinkAccepted(last_seq=self._feed.last_seq))
         while not self._closing.is_set():
             if gateway.is_displaced:
                 raise displaced_by_newer()
             if gateway.reading is not None and gateway.reading.done() and answered >= gateway.reading.result():
                 return
-            await self._feed.wait(number, HEARTBEAT_S)
-            batches = self._feed.batches_after(number)
+            batches = await self._feed.told(link_id, number, said_s, HEARTBEAT_S)
             if not batches:
                 heartbeat = wire.LinkHeartbeat(last_seq=self._feed.last_seq)
                 yield wire.LinkResponse(epoch=self._epoch, heartbeat=heartbeat)
-            for batch in batches:
-                number = batch.number
-                answered += batch.answered(link_id)
-                if batch.events or link_id in batch.results:
-                    yield wire.LinkResponse(epoch=self._epoch, batch=_link_batch(batch, link_id))
+                continue
+            number = batches[-1].number
+            answered += sum(batch.answered(link_id) for batch in batches)
+            for message in _messages(batches, link_id):
+                said_s = time.monotonic()
+                yield wire.LinkResponse(epoch=self._epoch, batch=message[0], further=message[1:])
 
     async def StreamEvents(
         self, request: wire.StreamEventsRequest, context: Any
@@ -119,9 +122,12 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             raise Refused(types.REASON_FIELD_INVALID, text, field="resume_after")
         if request.until_seq and request.until_seq < request.resume_after:
             raise Refused(types.REASON_FIELD_INVALID, "until_seq is before resume_after", field="until_seq")
+        if request.interval_ms > INTERVAL_MS_MAX:
+            text = f"events wait for {INTERVAL_MS_MAX} ms at most"
+            raise Refused(types.REASON_FIELD_INVALID, text, field="interval_ms")
         keep = _filter(frozenset(request.accounts))
         prev_seq = request.resume_after
-        async for run in self._runs(prev_seq):
+        async for run in self._runs(prev_seq, request.interval_ms / MS_PER_S):
             events = run.events
             last_seq = run.last_seq
             if request.until_seq and last_seq > request.until_seq:
@@ -138,9 +144,9 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             if self._closing.is_set() or (request.until_seq and last_seq >= request.until_seq):
                 return
 
-    async def _runs(self, after_seq: int) -> AsyncIterator[Run]:
+    async def _runs(self, after_seq: int, interval_s: float) -> AsyncIterator[Run]:
         try:
-            async for run in self._feed.runs(after_seq, HEARTBEAT_S):
+            async for run in self._feed.runs(after_seq, HEARTBEAT_S, interval_s):
                 yield run
         except NotKeptError as error:
             raise Refused(types.REASON_SNAPSHOT_REQUIRED, str(error), field="resume_after") from None
@@ -202,6 +208,22 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             await self._sequencer.submit(link_id, frame.first_correlation, frame.commands)
             commands += len(frame.commands)
         return commands
+
+
+def _messages(batches: Iterable[Batch], link_id: int) -> Iterator[list[wire.LinkBatch]]:
+    """What each message to a link holds: as many batches as fit, at least one."""
+    message: list[wire.LinkBatch] = []
+    events = 0
+    for batch in batches:
+        if not batch.events and link_id not in batch.results:
+            continue
+        if message and events + len(batch.events) > MESSAGE_EVENTS_MAX:
+            yield message
+            message, events = [], 0
+        message.append(_link_batch(batch, link_id))
+        events += len(batch.events)
+    if message:
+        yield message
 
 
 def _link_batch(batch: Batch, link_id: int) -> wire.LinkBatch:

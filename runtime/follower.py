@@ -59,8 +59,14 @@ class View(Protocol):
         ...
 
 
-async def follow(settings: Settings, name: str, view: View) -> NoReturn:
+async def follow(settings: Settings, name: str, view: View, interval_ms: int = 0) -> NoReturn:
     """Feeds `view` for ever; reconnects when matching goes away.
+
+    Args:
+        settings: where matching is.
+        name: the follower's, for logs and metrics.
+        view: what is fed.
+        interval_ms: shortest time between two batches of live events; what happens meanwhile is one batch.
 
     Raises:
         FeedGapError: a sequence is missing.
@@ -72,7 +78,7 @@ async def follow(settings: Settings, name: str, view: View) -> NoReturn:
             position = await view.position()
             try:
                 stub: matching_pb2_grpc.MatchingServiceAsyncStub = matching_pb2_grpc.MatchingServiceStub(channel)
-                await _feed_once(stub, name, view, position)
+                await _feed_once(stub, name, view, position, interval_ms)
             except (grpc.aio.AioRpcError, TimeoutError) as error:
                 if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.INVALID_ARGUMENT:
                     raise FeedGapError(f"{name} is at {position}: {error.details()}") from error
@@ -82,8 +88,11 @@ async def follow(settings: Settings, name: str, view: View) -> NoReturn:
         await asyncio.sleep(retry_s)
 
 
-async def _feed_once(stub: matching_pb2_grpc.MatchingServiceAsyncStub, name: str, view: View, position: int) -> None:
-    call = stub.StreamEvents(matching.StreamEventsRequest(follower=name, resume_after=position))
+async def _feed_once(
+    stub: matching_pb2_grpc.MatchingServiceAsyncStub, name: str, view: View, position: int, interval_ms: int
+) -> None:
+    request = matching.StreamEventsRequest(follower=name, resume_after=position, interval_ms=interval_ms)
+    call = stub.StreamEvents(request)
     responses: AsyncIterator[matching.StreamEventsResponse] = aiter(call)
     while True:
         async with asyncio.timeout(SILENCE_MAX_S):

@@ -173,7 +173,8 @@ async def test_a_link_that_sends_no_more_still_gets_its_results(settings: Settin
         answered: list[int] = []
         while (response := await call.read()) is not grpc.aio.EOF:
             assert isinstance(response, wire.LinkResponse)
-            answered.extend(response.batch.correlations)
+            for batch in (response.batch, *response.further):
+                answered.extend(batch.correlations)
     assert answered == list(range(1, 501))
 
 

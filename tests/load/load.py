@@ -33,6 +33,7 @@ from runtime.channels import client_channel
 from runtime.stack.home import isolated
 from runtime.stack.system import Stack, stack
 from tests.load import ways
+from tests.load.cpu import Cpu
 from tests.load.desks import Desks, genesis
 from tests.load.echo import SERVICE
 from tests.load.figures import ROOT, machine, show, show_conditions, store
@@ -100,8 +101,12 @@ async def measured(system: Stack, desks: Desks, load: Load) -> dict[str, Any]:
             sends = {way: await stack.enter_async_context(_opened(way, system, desks, load)) for way in load.ways}
             groups = [tuple(load.ways)] if load.together else [(way,) for way in load.ways]
             figures: dict[str, Any] = {}
+            cpu = Cpu(system)
             for group in groups:
+                before = desks.sent
                 figures |= await _group(group, sends, echo, load)
+                spent = cpu.per_order_us(desks.sent - before)
+                figures |= {f"cpu_us_an_order_{'_and_'.join(group)}_{name}": us for name, us in spent.items()}
             return figures
 
 

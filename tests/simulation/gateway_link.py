@@ -139,7 +139,10 @@ class Link:
         if response.HasField("heartbeat"):
             self.heartbeats.append(response.heartbeat.last_seq)
             return
-        batch = response.batch
+        for batch in (response.batch, *response.further):
+            self._take_batch(batch)
+
+    def _take_batch(self, batch: wire.LinkBatch) -> None:
         self.batches.append(batch)
         replays = {replay.correlation: replay.event for replay in batch.replays}
         refusals = {refusal.correlation: refusal.reason for refusal in batch.refusals}

@@ -88,8 +88,9 @@ class Venue:
             frame = matching.LinkFrame(first_correlation=1, commands=[one.SerializeToString() for one in orders])
             await call.write(matching.LinkRequest(frame=frame))
             async for response in call:
-                given.extend(response.batch.events)
-                wanted -= len(response.batch.correlations)
+                for batch in (response.batch, *response.further):
+                    given.extend(batch.events)
+                    wanted -= len(batch.correlations)
                 if not wanted:
                     break
             call.cancel()

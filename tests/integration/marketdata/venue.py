@@ -95,7 +95,8 @@ class Venue:
             await call.write(matching.LinkRequest(frame=frame))
             done: list[int] = []
             async for response in call:
-                done.extend(response.batch.correlations)
+                for batch in (response.batch, *response.further):
+                    done.extend(batch.correlations)
                 if len(done) == len(orders):
                     break
             call.cancel()

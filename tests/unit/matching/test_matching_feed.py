@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -17,6 +19,8 @@ from matching.journal.file import FileJournal
 from matching.journal.frames import Frame
 
 HEARTBEAT_S = 0.01
+LINK = 7
+LONG_S = 60.0
 
 
 class CountingJournal(FileJournal):
@@ -189,3 +193,70 @@ async def test_a_reader_may_be_overtaken_by_the_retention(source: Source, monkey
         with pytest.raises(NotKeptError):
             await taken(runs, 2_000)
     assert seqs([first]) == list(range(1, 11))
+
+
+def answering(source: Source, events: int = 1) -> None:
+    """A batch that answers the link's first command."""
+    first = source.feed.last_seq + 1
+    told = [str(seq).encode() for seq in range(first, first + events)]
+    source.feed.publish(Batch(source.feed.last_number + 1, first, first + events - 1, events=told))
+    source.feed.batches_after(source.feed.last_number - 1)[0].results_of(LINK).correlations.append(1)
+
+
+async def told(source: Source, number: int, said_s: float) -> list[int]:
+    """The numbers of the batches that the link is told of next."""
+    return [batch.number for batch in await source.feed.told(LINK, number, said_s, HEARTBEAT_S)]
+
+
+async def test_a_link_hears_of_others_at_once_after_a_silence(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is held back for a link that was told nothing for long enough."""
+    monkeypatch.setattr(feeding, "GATHER_S", LONG_S)
+    source.batch(1)
+    assert await told(source, 0, time.monotonic() - LONG_S) == [1]
+
+
+async def test_a_link_hears_of_others_together(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others bring about soon after a message waits for more of it, until the interval is over."""
+    monkeypatch.setattr(feeding, "GATHER_S", 0.05)
+    said_s = time.monotonic()
+    source.batch(1)
+    telling = asyncio.create_task(told(source, 0, said_s))
+    while time.monotonic() < said_s + 0.02:
+        await asyncio.sleep(0)
+    assert not telling.done()
+    source.batch(1)
+    assert await telling == [1, 2]
+    assert time.monotonic() >= said_s + 0.05
+
+
+async def test_a_link_never_waits_for_its_answers(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer goes out at once, and takes along what was held back."""
+    monkeypatch.setattr(feeding, "GATHER_S", LONG_S)
+    source.batch(1)
+    telling = asyncio.create_task(told(source, 0, time.monotonic()))
+    await asyncio.sleep(0)
+    answering(source)
+    assert await telling == [1, 2]
+    answering(source)
+    assert await told(source, 2, time.monotonic()) == [3]
+
+
+async def test_a_silent_feed_gives_a_link_nothing(source: Source) -> None:
+    """None after the time of a heartbeat."""
+    assert await told(source, 0, 0.0) == []
+
+
+async def test_live_events_gather(source: Source) -> None:
+    """After a message a reader that wants an interval is given nothing for so long, and then all of it; its past,
+    and what happens after a silence, comes at once."""
+    source.batch(2)
+    async with aclosing(source.feed.runs(0, LONG_S, 0.05)) as runs:
+        began_s = time.monotonic()
+        assert await anext(runs) == Run(2, [b"1", b"2"])
+        more = asyncio.create_task(anext(runs))
+        await asyncio.sleep(0)
+        source.batch(1)
+        await asyncio.sleep(0)
+        source.batch(1)
+        assert await more == Run(4, [b"3", b"4"])
+        assert time.monotonic() >= began_s + 0.05

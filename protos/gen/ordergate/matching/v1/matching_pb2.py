@@ -28,7 +28,7 @@ from ordergate.matching.v1 import events_pb2 as ordergate_dot_matching_dot_v1_do
 from ordergate.types.v1 import types_pb2 as ordergate_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordergate/matching/v1/matching.proto\x12\x15ordergate.matching.v1\x1a\x1cordergate/auth/v1/auth.proto\x1a$ordergate/matching/v1/commands.proto\x1a\"ordergate/matching/v1/events.proto\x1a\x1eordergate/types/v1/types.proto\"4\n\tLinkLogon\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x04\"8\n\tLinkFrame\x12\x19\n\x11\x66irst_correlation\x18\x01 \x01(\x04\x12\x10\n\x08\x63ommands\x18\x02 \x03(\x0c\"~\n\x0bLinkRequest\x12\x31\n\x05logon\x18\x01 \x01(\x0b\x32 .ordergate.matching.v1.LinkLogonH\x00\x12\x31\n\x05\x66rame\x18\x02 \x01(\x0b\x32 .ordergate.matching.v1.LinkFrameH\x00\x42\t\n\x07message\" \n\x0cLinkAccepted\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"\xca\x01\n\tLinkBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x17\n\x0f\x64urable_unix_ns\x18\x02 \x01(\x03\x12\x14\n\x0c\x63orrelations\x18\x03 \x03(\x04\x12\x14\n\x0c\x63ommand_seqs\x18\x04 \x03(\x04\x12\x32\n\x07replays\x18\x05 \x03(\x0b\x32!.ordergate.matching.v1.LinkReplay\x12\x34\n\x08refusals\x18\x06 \x03(\x0b\x32\".ordergate.matching.v1.LinkRefusal\"N\n\x0bLinkRefusal\x12\x13\n\x0b\x63orrelation\x18\x01 \x01(\x04\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.ordergate.types.v1.Reason\"0\n\nLinkReplay\x12\x13\n\x0b\x63orrelation\x18\x01 \x01(\x04\x12\r\n\x05\x65vent\x18\x02 \x01(\x0c\"\xcf\x01\n\x0cLinkResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32#.ordergate.matching.v1.LinkAcceptedH\x00\x12\x31\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32 .ordergate.matching.v1.LinkBatchH\x00\x12\x39\n\theartbeat\x18\x04 \x01(\x0b\x32$.ordergate.matching.v1.LinkHeartbeatH\x00\x42\t\n\x07message\"!\n\rLinkHeartbeat\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"b\n\x13StreamEventsRequest\x12\x10\n\x08\x66ollower\x18\x01 \x01(\t\x12\x14\n\x0cresume_after\x18\x02 \x01(\x04\x12\x11\n\tuntil_seq\x18\x03 \x01(\x04\x12\x10\n\x08\x61\x63\x63ounts\x18\x04 \x03(\t\"f\n\x14StreamEventsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x10\n\x08prev_seq\x18\x03 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x04 \x03(\x0c\x12\x10\n\x08last_seq\x18\x05 \x01(\x04\":\n\nOrderState\x12\x12\n\nlast_event\x18\x01 \x01(\x0c\x12\x18\n\x10\x61\x63\x63\x65pted_unix_ns\x18\x02 \x01(\x03\"J\n\x12LookupOrderRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x11\n\tcl_ord_id\x18\x03 \x01(\t\"G\n\x13LookupOrderResponse\x12\x30\n\x05order\x18\x01 \x01(\x0b\x32!.ordergate.matching.v1.OrderState\"o\n\x11ScanOrdersRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12\r\n\x05limit\x18\x04 \x01(\r\x12\x17\n\x0f\x62\x65\x66ore_order_id\x18\x05 \x01(\x04\"U\n\x12ScanOrdersResponse\x12\x31\n\x06orders\x18\x01 \x03(\x0b\x32!.ordergate.matching.v1.OrderState\x12\x0c\n\x04more\x18\x02 \x01(\x08\">\n\x11GetAccountRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x18\n\x10with_open_orders\x18\x02 \x01(\x08\"\x8b\x02\n\x12GetAccountResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12.\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32 .ordergate.matching.v1.CashState\x12\x37\n\tpositions\x18\x03 \x03(\x0b\x32$.ordergate.matching.v1.PositionState\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\x12\x13\n\x0b\x61\x63\x63ount_seq\x18\x06 \x01(\x04\x12\x31\n\x06orders\x18\x07 \x03(\x0b\x32!.ordergate.matching.v1.OrderState\x12\r\n\x05\x65poch\x18\x08 \x01(\x04\"o\n\tCashState\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x12\n\ncash_micro\x18\x02 \x01(\x03\x12\x12\n\nheld_micro\x18\x03 \x01(\x03\x12\x14\n\x0cmargin_micro\x18\x04 \x01(\x03\x12\x12\n\nfees_micro\x18\x05 \x01(\x03\"\xab\x01\n\rPositionState\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08qty_lots\x18\x02 \x01(\x03\x12\x11\n\theld_lots\x18\x03 \x01(\x03\x12\x17\n\x0f\x63ost_ticks_lots\x18\x04 \x01(\x03\x12\x1a\n\x12realized_pnl_micro\x18\x05 \x01(\x03\x12\x1c\n\x14unrealized_pnl_micro\x18\x06 \x01(\x03\x12\x12\n\nmark_ticks\x18\x07 \x01(\x03\"$\n\x11\x43heckOrderRequest\x12\x0f\n\x07\x63ommand\x18\x01 \x01(\x0c\"\xc5\x01\n\x12\x43heckOrderResponse\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.ordergate.types.v1.Reason\x12/\n\texec_type\x18\x02 \x01(\x0e\x32\x1c.ordergate.types.v1.ExecType\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x30\n\x04risk\x18\x04 \x01(\x0b\x32\".ordergate.matching.v1.RiskNumbers\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\"\x18\n\x16ListInstrumentsRequest\"h\n\x17ListInstrumentsResponse\x12:\n\x0binstruments\x18\x01 \x03(\x0b\x32%.ordergate.matching.v1.ListInstrument\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x32\x8a\x06\n\x0fMatchingService\x12[\n\x04Link\x12\".ordergate.matching.v1.LinkRequest\x1a#.ordergate.matching.v1.LinkResponse\"\x06\xda\xe2\x18\x02\x08\x03(\x01\x30\x01\x12q\n\x0cStreamEvents\x12*.ordergate.matching.v1.StreamEventsRequest\x1a+.ordergate.matching.v1.StreamEventsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x30\x01\x12l\n\x0bLookupOrder\x12).ordergate.matching.v1.LookupOrderRequest\x1a*.ordergate.matching.v1.LookupOrderResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nScanOrders\x12(.ordergate.matching.v1.ScanOrdersRequest\x1a).ordergate.matching.v1.ScanOrdersResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nGetAccount\x12(.ordergate.matching.v1.GetAccountRequest\x1a).ordergate.matching.v1.GetAccountResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nCheckOrder\x12(.ordergate.matching.v1.CheckOrderRequest\x1a).ordergate.matching.v1.CheckOrderResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12x\n\x0fListInstruments\x12-.ordergate.matching.v1.ListInstrumentsRequest\x1a..ordergate.matching.v1.ListInstrumentsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordergate/matching/v1/matching.proto\x12\x15ordergate.matching.v1\x1a\x1cordergate/auth/v1/auth.proto\x1a$ordergate/matching/v1/commands.proto\x1a\"ordergate/matching/v1/events.proto\x1a\x1eordergate/types/v1/types.proto\"4\n\tLinkLogon\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x04\"8\n\tLinkFrame\x12\x19\n\x11\x66irst_correlation\x18\x01 \x01(\x04\x12\x10\n\x08\x63ommands\x18\x02 \x03(\x0c\"~\n\x0bLinkRequest\x12\x31\n\x05logon\x18\x01 \x01(\x0b\x32 .ordergate.matching.v1.LinkLogonH\x00\x12\x31\n\x05\x66rame\x18\x02 \x01(\x0b\x32 .ordergate.matching.v1.LinkFrameH\x00\x42\t\n\x07message\" \n\x0cLinkAccepted\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"\xca\x01\n\tLinkBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x17\n\x0f\x64urable_unix_ns\x18\x02 \x01(\x03\x12\x14\n\x0c\x63orrelations\x18\x03 \x03(\x04\x12\x14\n\x0c\x63ommand_seqs\x18\x04 \x03(\x04\x12\x32\n\x07replays\x18\x05 \x03(\x0b\x32!.ordergate.matching.v1.LinkReplay\x12\x34\n\x08refusals\x18\x06 \x03(\x0b\x32\".ordergate.matching.v1.LinkRefusal\"N\n\x0bLinkRefusal\x12\x13\n\x0b\x63orrelation\x18\x01 \x01(\x04\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.ordergate.types.v1.Reason\"0\n\nLinkReplay\x12\x13\n\x0b\x63orrelation\x18\x01 \x01(\x04\x12\r\n\x05\x65vent\x18\x02 \x01(\x0c\"\x82\x02\n\x0cLinkResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32#.ordergate.matching.v1.LinkAcceptedH\x00\x12\x31\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32 .ordergate.matching.v1.LinkBatchH\x00\x12\x39\n\theartbeat\x18\x04 \x01(\x0b\x32$.ordergate.matching.v1.LinkHeartbeatH\x00\x12\x31\n\x07\x66urther\x18\x05 \x03(\x0b\x32 .ordergate.matching.v1.LinkBatchB\t\n\x07message\"!\n\rLinkHeartbeat\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\"w\n\x13StreamEventsRequest\x12\x10\n\x08\x66ollower\x18\x01 \x01(\t\x12\x14\n\x0cresume_after\x18\x02 \x01(\x04\x12\x11\n\tuntil_seq\x18\x03 \x01(\x04\x12\x10\n\x08\x61\x63\x63ounts\x18\x04 \x03(\t\x12\x13\n\x0binterval_ms\x18\x05 \x01(\r\"f\n\x14StreamEventsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x10\n\x08prev_seq\x18\x03 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x04 \x03(\x0c\x12\x10\n\x08last_seq\x18\x05 \x01(\x04\":\n\nOrderState\x12\x12\n\nlast_event\x18\x01 \x01(\x0c\x12\x18\n\x10\x61\x63\x63\x65pted_unix_ns\x18\x02 \x01(\x03\"J\n\x12LookupOrderRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x11\n\tcl_ord_id\x18\x03 \x01(\t\"G\n\x13LookupOrderResponse\x12\x30\n\x05order\x18\x01 \x01(\x0b\x32!.ordergate.matching.v1.OrderState\"o\n\x11ScanOrdersRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12\r\n\x05limit\x18\x04 \x01(\r\x12\x17\n\x0f\x62\x65\x66ore_order_id\x18\x05 \x01(\x04\"U\n\x12ScanOrdersResponse\x12\x31\n\x06orders\x18\x01 \x03(\x0b\x32!.ordergate.matching.v1.OrderState\x12\x0c\n\x04more\x18\x02 \x01(\x08\">\n\x11GetAccountRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x18\n\x10with_open_orders\x18\x02 \x01(\x08\"\x8b\x02\n\x12GetAccountResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12.\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32 .ordergate.matching.v1.CashState\x12\x37\n\tpositions\x18\x03 \x03(\x0b\x32$.ordergate.matching.v1.PositionState\x12\x13\n\x0bopen_orders\x18\x04 \x01(\r\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\x12\x13\n\x0b\x61\x63\x63ount_seq\x18\x06 \x01(\x04\x12\x31\n\x06orders\x18\x07 \x03(\x0b\x32!.ordergate.matching.v1.OrderState\x12\r\n\x05\x65poch\x18\x08 \x01(\x04\"o\n\tCashState\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x12\n\ncash_micro\x18\x02 \x01(\x03\x12\x12\n\nheld_micro\x18\x03 \x01(\x03\x12\x14\n\x0cmargin_micro\x18\x04 \x01(\x03\x12\x12\n\nfees_micro\x18\x05 \x01(\x03\"\xab\x01\n\rPositionState\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08qty_lots\x18\x02 \x01(\x03\x12\x11\n\theld_lots\x18\x03 \x01(\x03\x12\x17\n\x0f\x63ost_ticks_lots\x18\x04 \x01(\x03\x12\x1a\n\x12realized_pnl_micro\x18\x05 \x01(\x03\x12\x1c\n\x14unrealized_pnl_micro\x18\x06 \x01(\x03\x12\x12\n\nmark_ticks\x18\x07 \x01(\x03\"$\n\x11\x43heckOrderRequest\x12\x0f\n\x07\x63ommand\x18\x01 \x01(\x0c\"\xc5\x01\n\x12\x43heckOrderResponse\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.ordergate.types.v1.Reason\x12/\n\texec_type\x18\x02 \x01(\x0e\x32\x1c.ordergate.types.v1.ExecType\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x30\n\x04risk\x18\x04 \x01(\x0b\x32\".ordergate.matching.v1.RiskNumbers\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\"\x18\n\x16ListInstrumentsRequest\"h\n\x17ListInstrumentsResponse\x12:\n\x0binstruments\x18\x01 \x03(\x0b\x32%.ordergate.matching.v1.ListInstrument\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x32\x8a\x06\n\x0fMatchingService\x12[\n\x04Link\x12\".ordergate.matching.v1.LinkRequest\x1a#.ordergate.matching.v1.LinkResponse\"\x06\xda\xe2\x18\x02\x08\x03(\x01\x30\x01\x12q\n\x0cStreamEvents\x12*.ordergate.matching.v1.StreamEventsRequest\x1a+.ordergate.matching.v1.StreamEventsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x30\x01\x12l\n\x0bLookupOrder\x12).ordergate.matching.v1.LookupOrderRequest\x1a*.ordergate.matching.v1.LookupOrderResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nScanOrders\x12(.ordergate.matching.v1.ScanOrdersRequest\x1a).ordergate.matching.v1.ScanOrdersResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nGetAccount\x12(.ordergate.matching.v1.GetAccountRequest\x1a).ordergate.matching.v1.GetAccountResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12i\n\nCheckOrder\x12(.ordergate.matching.v1.CheckOrderRequest\x1a).ordergate.matching.v1.CheckOrderResponse\"\x06\xda\xe2\x18\x02\x08\x03\x12x\n\x0fListInstruments\x12-.ordergate.matching.v1.ListInstrumentsRequest\x1a..ordergate.matching.v1.ListInstrumentsResponse\"\x06\xda\xe2\x18\x02\x08\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,39 +64,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINKREPLAY']._serialized_start=758
   _globals['_LINKREPLAY']._serialized_end=806
   _globals['_LINKRESPONSE']._serialized_start=809
-  _globals['_LINKRESPONSE']._serialized_end=1016
-  _globals['_LINKHEARTBEAT']._serialized_start=1018
-  _globals['_LINKHEARTBEAT']._serialized_end=1051
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=1053
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=1151
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=1153
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=1255
-  _globals['_ORDERSTATE']._serialized_start=1257
-  _globals['_ORDERSTATE']._serialized_end=1315
-  _globals['_LOOKUPORDERREQUEST']._serialized_start=1317
-  _globals['_LOOKUPORDERREQUEST']._serialized_end=1391
-  _globals['_LOOKUPORDERRESPONSE']._serialized_start=1393
-  _globals['_LOOKUPORDERRESPONSE']._serialized_end=1464
-  _globals['_SCANORDERSREQUEST']._serialized_start=1466
-  _globals['_SCANORDERSREQUEST']._serialized_end=1577
-  _globals['_SCANORDERSRESPONSE']._serialized_start=1579
-  _globals['_SCANORDERSRESPONSE']._serialized_end=1664
-  _globals['_GETACCOUNTREQUEST']._serialized_start=1666
-  _globals['_GETACCOUNTREQUEST']._serialized_end=1728
-  _globals['_GETACCOUNTRESPONSE']._serialized_start=1731
-  _globals['_GETACCOUNTRESPONSE']._serialized_end=1998
-  _globals['_CASHSTATE']._serialized_start=2000
-  _globals['_CASHSTATE']._serialized_end=2111
-  _globals['_POSITIONSTATE']._serialized_start=2114
-  _globals['_POSITIONSTATE']._serialized_end=2285
-  _globals['_CHECKORDERREQUEST']._serialized_start=2287
-  _globals['_CHECKORDERREQUEST']._serialized_end=2323
-  _globals['_CHECKORDERRESPONSE']._serialized_start=2326
-  _globals['_CHECKORDERRESPONSE']._serialized_end=2523
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=2525
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=2549
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=2551
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=2655
-  _globals['_MATCHINGSERVICE']._serialized_start=2658
-  _globals['_MATCHINGSERVICE']._serialized_end=3436
+  _globals['_LINKRESPONSE']._serialized_end=1067
+  _globals['_LINKHEARTBEAT']._serialized_start=1069
+  _globals['_LINKHEARTBEAT']._serialized_end=1102
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=1104
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=1223
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=1225
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=1327
+  _globals['_ORDERSTATE']._serialized_start=1329
+  _globals['_ORDERSTATE']._serialized_end=1387
+  _globals['_LOOKUPORDERREQUEST']._serialized_start=1389
+  _globals['_LOOKUPORDERREQUEST']._serialized_end=1463
+  _globals['_LOOKUPORDERRESPONSE']._serialized_start=1465
+  _globals['_LOOKUPORDERRESPONSE']._serialized_end=1536
+  _globals['_SCANORDERSREQUEST']._serialized_start=1538
+  _globals['_SCANORDERSREQUEST']._serialized_end=1649
+  _globals['_SCANORDERSRESPONSE']._serialized_start=1651
+  _globals['_SCANORDERSRESPONSE']._serialized_end=1736
+  _globals['_GETACCOUNTREQUEST']._serialized_start=1738
+  _globals['_GETACCOUNTREQUEST']._serialized_end=1800
+  _globals['_GETACCOUNTRESPONSE']._serialized_start=1803
+  _globals['_GETACCOUNTRESPONSE']._serialized_end=2070
+  _globals['_CASHSTATE']._serialized_start=2072
+  _globals['_CASHSTATE']._serialized_end=2183
+  _globals['_POSITIONSTATE']._serialized_start=2186
+  _globals['_POSITIONSTATE']._serialized_end=2357
+  _globals['_CHECKORDERREQUEST']._serialized_start=2359
+  _globals['_CHECKORDERREQUEST']._serialized_end=2395
+  _globals['_CHECKORDERRESPONSE']._serialized_start=2398
+  _globals['_CHECKORDERRESPONSE']._serialized_end=2595
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=2597
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=2621
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=2623
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=2727
+  _globals['_MATCHINGSERVICE']._serialized_start=2730
+  _globals['_MATCHINGSERVICE']._serialized_end=3508
 # @@protoc_insertion_point(module_scope)

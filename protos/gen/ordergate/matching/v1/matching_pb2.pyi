@@ -245,6 +245,7 @@ class LinkResponse(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """Incarnation of the matching server; only grows."""
     @_builtins.property
@@ -259,6 +260,10 @@ class LinkResponse(_message.Message):
     def heartbeat(self) -> Global___LinkHeartbeat:
         """Nothing new, still here."""
 
+    @_builtins.property
+    def further(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkBatch]:
+        """The batches after `batch` that travel with it, in order."""
+
     def __init__(
         self,
         *,
@@ -266,10 +271,11 @@ class LinkResponse(_message.Message):
         accepted: Global___LinkAccepted | None = ...,
         batch: Global___LinkBatch | None = ...,
         heartbeat: Global___LinkHeartbeat | None = ...,
+        further: _abc.Iterable[Global___LinkBatch] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "batch", b"batch", "heartbeat", b"heartbeat", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "batch", b"batch", "epoch", b"epoch", "heartbeat", b"heartbeat", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "batch", b"batch", "epoch", b"epoch", "further", b"further", "heartbeat", b"heartbeat", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["accepted", "batch", "heartbeat"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
@@ -309,12 +315,17 @@ class StreamEventsRequest(_message.Message):
     RESUME_AFTER_FIELD_NUMBER: _builtins.int
     UNTIL_SEQ_FIELD_NUMBER: _builtins.int
     ACCOUNTS_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
     follower: _builtins.str
     """The follower's name, for logs and metrics."""
     resume_after: _builtins.int
     """Events after this one."""
     until_seq: _builtins.int
     """Stop after this one; 0 to go on with live events."""
+    interval_ms: _builtins.int
+    """Shortest time between two messages with live events, ms, 0 to 1000. What happens
+    meanwhile travels together; what happens after a longer silence, at once.
+    """
     @_builtins.property
     def accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only order events of these accounts; empty for everything."""
@@ -326,10 +337,11 @@ class StreamEventsRequest(_message.Message):
         resume_after: _builtins.int = ...,
         until_seq: _builtins.int = ...,
         accounts: _abc.Iterable[_builtins.str] | None = ...,
+        interval_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "follower", b"follower", "resume_after", b"resume_after", "until_seq", b"until_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "follower", b"follower", "interval_ms", b"interval_ms", "resume_after", b"resume_after", "until_seq", b"until_seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
