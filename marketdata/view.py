@@ -58,7 +58,6 @@ class MarketView:
         self._instruments = instruments
         self._publish = publish
         self._on_caught_up = on_caught_up
-        self._event = events.Event()
 
     @property
     def lag_events(self) -> int:
@@ -76,7 +75,8 @@ class MarketView:
             FeedGapError: the batch is of another journal than those before it.
         """
         self._hear(batch.epoch, batch.journal_seq)
-        event, since_pause = self._event, 0
+        # One message for a slice, and none for longer: a message keeps the memory of all that it ever held.
+        event, since_pause = events.Event(), 0
         for encoded in batch.events:
             event.ParseFromString(encoded)
             self._apply(event)
@@ -84,7 +84,7 @@ class MarketView:
             if since_pause >= SLICE_EVENTS and event.last_of_command:
                 self._publish()
                 await asyncio.sleep(0)
-                since_pause = 0
+                event, since_pause = events.Event(), 0
         self._publish()
         metrics.events_applied.inc(len(batch.events))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 from ordergate.matching.v1 import events_pb2 as events
 from ordergate.types.v1 import types_pb2 as types
@@ -118,6 +119,22 @@ async def test_listing_again_keeps_the_book(feed: Any) -> None:
     await feed.rests(3, BUY, 100, 5)
     await feed.listed("AAPL", description="again")
     assert len(feed.publisher.market.symbols["AAPL"].book) == 1
+
+
+async def test_events_leave_no_memory_behind(feed: Any, resting_event: Callable[..., events.Event]) -> None:
+    """A view that has seen very many events is no larger than one that has seen few: 2 MB for 100,000 of them."""
+    process = psutil.Process()
+    event = resting_event(3, BUY, 100, 5)
+    event.seq, event.last_of_command = feed.seq + 1, True
+    batch = FeedBatch(3, event.seq, event.seq, [event.SerializeToString()] * 100, event.seq)
+
+    async def see(batches: int) -> int:
+        for _ in range(batches):
+            await feed.view.apply(batch)
+        return int(process.memory_info().rss)
+
+    before = await see(500)
+    assert await see(1_000) - before < 2_000_000
 
 
 async def test_a_large_batch_is_published_in_slices(feed: Any, resting_event: Callable[..., events.Event]) -> None:
