@@ -7,6 +7,7 @@ other tasks run between slices of a large batch. `runtime.follower` calls it.
 
 import asyncio
 from collections.abc import Callable
+from sys import intern
 
 from ordergate.matching.v1 import events_pb2 as events
 from ordergate.types.v1 import types_pb2 as types
@@ -175,7 +176,7 @@ def trade_of(event: events.Event, order: events.OrderEvent) -> Trade:
     return Trade(
         seq=event.seq,
         trade_id=order.trade_id,
-        symbol=order.symbol,
+        symbol=intern(order.symbol),
         px_ticks=order.last_px_ticks,
         qty_lots=order.last_qty_lots,
         aggressor_side=_AGGRESSORS[order.side] if order.liquidity == types.LIQUIDITY_TAKER else 0,

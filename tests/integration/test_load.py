@@ -2,10 +2,11 @@
 
 import pytest
 
+from marketdata.trades import KEPT_TRADES_MAX
 from tests.load.latency import Latencies
 from tests.load.load import WAYS, Load, measure
 from tests.load.memory import slope
-from tests.load.soak import Growth, must_be_flat
+from tests.load.soak import Growth, filling_bytes, must_be_flat
 
 
 async def test_load_by_each_way_loses_nothing() -> None:
@@ -36,6 +37,16 @@ def test_flat_has_a_bound(bytes_per_order: float, flat: bool) -> None:
     """A server may keep 32 bytes of an order and 4 MB besides: 40 bytes for each of half a million orders."""
     growth = Growth("gateway", bytes_per_s=bytes_per_order * 500_000 / 450, seconds=450, orders=500_000)
     assert growth.is_flat is flat
+
+
+def test_the_log_of_trades_may_fill() -> None:
+    """400 bytes for each trade until the log is full, and none after that; two orders make a trade."""
+    assert filling_bytes("marketdata", 1_000, 3_000) == 400 * 1_000
+    assert filling_bytes("marketdata", 0, 10**9) == 400 * KEPT_TRADES_MAX
+    assert filling_bytes("marketdata", 2 * KEPT_TRADES_MAX, 10**9) == 0
+    assert filling_bytes("gateway", 0, 10**9) == 0
+    growth = Growth("marketdata", bytes_per_s=100_000, seconds=100, orders=10, filling_bytes=5_000_000)
+    assert not growth.is_flat
 
 
 @pytest.mark.parametrize(
