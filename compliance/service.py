@@ -97,7 +97,7 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
         """The entries of a range; the last message says that it is the last, or why the rest is not sent."""
         begin, end = request.from_index, await self._end_of(request)
         ended = _Ended()
-        async with self._lifetimes.of(Pulled(ended.tell), current_principal(), current_verifier()):
+        async with self._lifetimes.of(Pulled(ended.tell), current_principal(), current_verifier(), context):
             try:
                 async for message in self._entries(begin, end):
                     if ended.end is not None:

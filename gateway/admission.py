@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from ordergate.matching.v1 import commands_pb2 as wire
 from ordergate.orders.v1 import order_entry_pb2 as entry
@@ -160,9 +161,9 @@ class Admission:
         if request.side not in types.Side.values():
             raise Refused(types.REASON_ENUM_UNKNOWN, f"side {request.side} is not known", field="side")
         _check_scope(request)
-        body = wire.MassCancel(
-            account=request.account, cl_ord_id=request.cl_ord_id, symbol=request.symbol, side=request.side
-        )
+        # A key even where the client gives none: what the link sends again must not cancel what came in between.
+        key = request.cl_ord_id or f"mc-{uuid4().hex}"
+        body = wire.MassCancel(account=request.account, cl_ord_id=key, symbol=request.symbol, side=request.side)
         return _command(envelope, received_unix_ns, mass_cancel=body)
 
     def mass_quote(

@@ -18,7 +18,7 @@ from runtime.settings import Server, Settings
 from runtime.tls import channel_credentials
 
 PROBE_TIMEOUT_S = 1.0
-OTHERS: tuple[Server, ...] = ("marketdata", "compliance")
+PROBED: tuple[Server, ...] = ("matching", "marketdata", "compliance")
 UP, DEGRADED, DOWN = wire.COMPONENT_STATUS_UP, wire.COMPONENT_STATUS_DEGRADED, wire.COMPONENT_STATUS_DOWN
 
 
@@ -28,11 +28,11 @@ class HealthService(wire_grpc.HealthServiceServicer):
     def __init__(self, settings: Settings, link: Link) -> None:
         self._link = link
         self._version = version("ordergate")
-        self._others = {name: _reached(settings.address(name), settings) for name in OTHERS}
+        self._probed = {name: _reached(settings.address(name), settings) for name in PROBED}
 
     async def close(self) -> None:
         """Closes the channels to the servers that it asks."""
-        for reached in self._others.values():
+        for reached in self._probed.values():
             await reached.close()
 
     async def GetLiveness(self, request: wire.GetLivenessRequest, context: Any) -> wire.GetLivenessResponse:
@@ -41,19 +41,17 @@ class HealthService(wire_grpc.HealthServiceServicer):
 
     async def GetReadiness(self, request: wire.GetReadinessRequest, context: Any) -> wire.GetReadinessResponse:
         """The state of every part; an error when orders are not taken."""
-        statuses = await asyncio.gather(*map(_probe, self._others.values()))
+        matching, *statuses = await asyncio.gather(*map(_probe, self._probed.values()))
         linked = self._link.up.is_set()
+        detail = f"seq {self._link.last_seq}, epoch {self._link.epoch}" if linked else "no link"
+        if linked and matching != UP:
+            detail = f"takes no new orders; {detail}"
         components = [
             wire.Component(name="gateway", status=UP, required=True),
-            wire.Component(
-                name="matching",
-                status=UP if linked else DOWN,
-                required=True,
-                detail=f"seq {self._link.last_seq}, epoch {self._link.epoch}" if linked else "no link",
-            ),
-            *(wire.Component(name=name, status=status) for name, status in zip(self._others, statuses, strict=True)),
+            wire.Component(name="matching", status=matching if linked else DOWN, required=True, detail=detail),
+            *(wire.Component(name=name, status=status) for name, status in zip(PROBED[1:], statuses, strict=True)),
         ]
-        if not linked:
+        if components[1].status != UP:
             down = {c.name: wire.ComponentStatus.Name(c.status) for c in components}
             raise Refused(types.REASON_MATCHING_UNAVAILABLE, "orders are not taken at the moment", metadata=down)
         whole = UP if all(c.status == UP for c in components) else DEGRADED

@@ -12,7 +12,7 @@ from gateway.admission import Admission
 from gateway.encoding import Envelope
 from gateway.link import Link
 from gateway.lookup import Lookup
-from gateway.rates.charge import charged
+from gateway.rates.charge import charged, payer
 from gateway.rates.limits import RateLimits
 from gateway.report_streams import ReportStreams
 from gateway.reports import Reports
@@ -69,7 +69,7 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
         """Says what would become of an order."""
         received_unix_ns = unix_ns()
         self._check_open()
-        async with charged(context, self._limits.take_query, request.order.account):
+        async with charged(context, self._limits.take_query, payer(request.order.account)):
             command = self._admission.new_order(request.order, self._caller(), received_unix_ns)
             return await self._lookup.check(command, request.order.symbol)
 
@@ -114,17 +114,17 @@ class OrderEntryService(order_entry_pb2_grpc.OrderEntryServiceServicer):
 
     async def GetOrder(self, request: wire.GetOrderRequest, context: Any) -> wire.GetOrderResponse:
         """Looks one order up."""
-        async with charged(context, self._limits.take_query, request.account):
+        async with charged(context, self._limits.take_query, payer(request.account)):
             return await self._lookup.order(request)
 
     async def ListOrders(self, request: wire.ListOrdersRequest, context: Any) -> wire.ListOrdersResponse:
         """Lists an account's orders."""
-        async with charged(context, self._limits.take_query, request.account):
+        async with charged(context, self._limits.take_query, payer(request.account)):
             return await self._lookup.orders(request)
 
     async def GetRateBudget(self, request: wire.GetRateBudgetRequest, context: Any) -> wire.GetRateBudgetResponse:
         """Says what is left of an account's budgets, after this query."""
-        async with charged(context, self._limits.take_query, request.account):
+        async with charged(context, self._limits.take_query, payer(request.account)):
             return wire.GetRateBudgetResponse(account=request.account, budgets=self._limits.budgets(request.account))
 
     def StreamExecutionReports(

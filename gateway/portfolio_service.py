@@ -14,7 +14,7 @@ from gateway.holdings import balance_of, exposures_of, portfolio_of, position_of
 from gateway.link import Link
 from gateway.lookup import check_account
 from gateway.portfolio_stream import Portfolios
-from gateway.rates.charge import charged
+from gateway.rates.charge import charged, payer
 from gateway.rates.limits import RateLimits, taken
 from runtime.instruments import Instruments
 from runtime.lifetimes import Lifetimes
@@ -93,7 +93,7 @@ class PortfolioService(portfolio_pb2_grpc.PortfolioServiceServicer):
     ) -> AsyncIterator[wire.StreamPortfolioResponse]:
         """Streams the portfolio of an account."""
         check_account(request.account)
-        await taken(self._limits.take_query, request.account)
+        await taken(self._limits.take_query, payer(request.account))
         async for message in self._portfolios.stream(request, context):
             yield message
 
@@ -106,4 +106,4 @@ class PortfolioService(portfolio_pb2_grpc.PortfolioServiceServicer):
         self._lifetimes.check_open()
         self._link.check_known()
         check_account(account)
-        return charged(context, self._limits.take_query, account)
+        return charged(context, self._limits.take_query, payer(account))

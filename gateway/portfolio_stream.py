@@ -225,7 +225,7 @@ class Portfolios:
         self._link.check_up()
         stream_id = f"{self._settings.gateway_id}-portfolio-{self._link.epoch}-{next(self._numbers)}"
         stream = PortfolioStream(stream_id, request.account, interval_ms / MS_PER_S, self)
-        life = self._lifetimes.begin(stream, current_principal(), current_verifier())
+        life = self._lifetimes.begin(stream, current_principal(), current_verifier(), context)
         self._begin(stream)
 
         def ended(_: Any) -> None:

@@ -15,6 +15,7 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.drop_copy import ACCOUNTS_MAX, DropCopy
 from gateway.link import Link
 from gateway.lookup import check_account
+from gateway.rates.charge import payer
 from gateway.rates.limits import RateLimits, taken
 from gateway.reports import Reports
 from gateway.stream import ReportStream, Stream
@@ -65,8 +66,9 @@ class ReportStreams:
         context: Any,
     ) -> AsyncIterator[Any]:
         """Opens a stream and gives its messages until it ends or its call does."""
-        for account in accounts:
-            await taken(self._limits.take_query, account)
+        # One of all accounts is charged to its caller.
+        for account in accounts or [""]:
+            await taken(self._limits.take_query, payer(account))
         self._link.check_up()
         resume_after = request.resume_after if request.HasField("resume_after") else None
         if resume_after is not None:
@@ -74,7 +76,7 @@ class ReportStreams:
         stream_id = f"{self._settings.gateway_id}-{name}-{self._reports.epoch}-{next(self._numbers)}"
         heartbeat_s = self._settings.heartbeat_interval_s
         stream = kind(stream_id, accounts, resume_after, lambda: self._link.stub, self._reports, heartbeat_s)
-        life = self._lifetimes.begin(stream, current_principal(), current_verifier())
+        life = self._lifetimes.begin(stream, current_principal(), current_verifier(), context)
 
         def ended(_: Any) -> None:
             self._lifetimes.end(life)

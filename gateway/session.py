@@ -70,6 +70,8 @@ class Session(Reader):
         self._past_room.set()
         self._notices: dict[int, types.Draining] = {}
         self._handed_s = 0.0
+        self._heard_seq = 0
+        """The last event heard before it was closed; 0 when what waited to be sent was dropped."""
         self._is_open = False
         self._is_reopened = False
         self.has_left = False
@@ -180,7 +182,10 @@ class Session(Reader):
             except Refused as refused:
                 self._answers.refuse(command.correlation_id, refused)
         if encoded.commands:
-            self._hand_over(*await self._charged(encoded))
+            commands, tags = await self._charged(encoded)
+            # It may have waited for a lease: what comes behind the session's end would rest without it.
+            if self.end is None:
+                self._hand_over(commands, tags)
 
     async def _charged(self, encoded: Encoded) -> tuple[list[bytes], list[int]]:
         """The commands that are within the limits, and their tags; the others are refused."""
@@ -229,11 +234,11 @@ class Session(Reader):
                 elif self.closed and self.end is not None:
                     # First: who reads the end may trust that the session's orders end too.
                     self.leave()
-                    self.end.resume_after = self._sent_seq
-                    yield self._message(self._sent_seq, end=self.end)
+                    self.end.resume_after = self._position()
+                    yield self._message(self.end.resume_after, end=self.end)
                     return
                 elif not await self._has_news():
-                    yield self._message(self._sent_seq, heartbeat=self._heartbeat())
+                    yield self._message(self._position(), heartbeat=self._heartbeat())
         finally:
             replay.cancel()
 
@@ -256,7 +261,15 @@ class Session(Reader):
             self.replaying = False
             self._past = []
             self.take()
+        else:
+            self._heard_seq = self._reports.last_seq
         self.closed = True
+
+    def _position(self) -> int:
+        """The last event that the client has, or that is none for it."""
+        if self.replaying or self.reports:
+            return self._sent_seq
+        return max(self._sent_seq, self._heard_seq if self.closed else self._reports.last_seq)
 
     async def _has_news(self) -> bool:
         """Waits for something to say; False when it is time for a heartbeat."""
@@ -314,6 +327,7 @@ class Session(Reader):
     def _drop(self) -> None:
         """Forgets what waits to be sent; the client resumes before it."""
         self.closed = True
+        self._heard_seq = 0
         self.replaying = False
         self._past = []
         self._answers.drop()

@@ -16,6 +16,7 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.convert import mass_canceled, quoted, refused_command, report
 from gateway.events import Event
 from gateway.reports import Reports
+from runtime.clock import unix_ns
 from runtime.errors import Refused, reason_detail
 from runtime.instruments import Instruments
 
@@ -59,10 +60,11 @@ class Answers:
 
     def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
         """Hears from the link what became of the command with correlation id `tag`."""
+        del durable_unix_ns
         self._has_answer()
         first = told[0]
         if repeated:
-            self.reply(self._original(tag, first.parsed(), durable_unix_ns))
+            self.reply(self._original(tag, first.parsed()))
         elif first.account:
             self.direct[first.seq] = tag
         else:
@@ -98,11 +100,12 @@ class Answers:
         self._replies.clear()
         self.direct.clear()
 
-    def _original(self, tag: int, event: events.Event, durable_unix_ns: int) -> wire.CommandReply:
+    def _original(self, tag: int, event: events.Event) -> wire.CommandReply:
         if not event.HasField("order"):
             return _reply(tag, event, poss_dup=True)
-        original = report(event, self._instruments, self._reports.epoch, durable_unix_ns, tag)
-        original.poss_dup = True
+        # When it was durable is not known any more; that of the repetition is another time.
+        original = report(event, self._instruments, self._reports.epoch, 0, tag)
+        original.poss_dup, original.sent_unix_ns = True, unix_ns()
         return wire.CommandReply(correlation_id=tag, original=original)
 
     def _has_answer(self) -> None:

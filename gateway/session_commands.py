@@ -5,6 +5,7 @@ Also the three commands by which a session itself begins, is renewed and ends.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,12 +17,16 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission
 from gateway.encoding import Envelope
+from gateway.rates.bucket import Bucket
 from gateway.rates.limits import RateLimits, taken
 from gateway.session_terms import Terms
-from runtime.clock import unix_ns
+from runtime.clock import NANOS_PER_SECOND, unix_ns
 from runtime.errors import Refused
 
 NANOS_PER_MS = 1_000_000
+RENEWALS_PER_S = 50.0
+"""Renewals of a session's timer in a second, and at once: far more than a timer needs. They draw on no budget, so that
+who has used up all of them can still renew; each is a command of the journal all the same."""
 
 Charge = tuple[str, bool]
 """Whom a command is charged to: the account, and whether it is a cancel, which has a budget of its own."""
@@ -50,6 +55,7 @@ class SessionCommands:
         self._admission = admission
         self._limits = limits
         self._only_account = terms.only_account
+        self._renewals = Bucket(round(RENEWALS_PER_S), RENEWALS_PER_S, time.monotonic_ns())
         self._order_charges = {account: (account, False) for account in terms.accounts}
         self._cancel_charges = {account: (account, True) for account in terms.accounts}
 
@@ -145,6 +151,9 @@ class SessionCommands:
             if not self._terms.dead_man_ms:
                 text = "the session has no dead-man timer: none was asked for at logon"
                 raise Refused(types.REASON_FIELDS_CONFLICT, text, field="renew_timer")
+            if wait_ns := self._renewals.take(time.monotonic_ns()):
+                text = f"the timer is renewed more than {RENEWALS_PER_S:g} times in a second"
+                raise Refused(types.REASON_RATE_EXCEEDED, text, retry_after_s=wait_ns / NANOS_PER_SECOND)
             body = commands.RenewSession(session_id=self._envelope.session_id)
             return self._of_the_session(received_unix_ns, renew_session=body), None
         raise Refused(types.REASON_FIELD_MISSING, "the command is empty", field="command")

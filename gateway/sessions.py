@@ -17,7 +17,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission
 from gateway.link import Link
-from gateway.rates.limits import RateLimits
+from gateway.rates.limits import RateLimits, taken
 from gateway.reports import Reports
 from gateway.session import FRAME_COMMANDS_MAX, Session
 from gateway.session_commands import SessionCommands
@@ -33,6 +33,8 @@ from runtime.settings import Settings
 from runtime.verifier import Verifier
 
 METHOD = "/ordergate.orders.v1.OrderEntryService/OrderSession"
+LOGON_WITHIN_S = 10.0
+"""Until the logon nobody looks after the call: it has no session that could end."""
 Requests = AsyncIterator[wire.OrderSessionRequest]
 
 log = get_logger(__name__)
@@ -100,13 +102,13 @@ class Sessions:
             session.reopen()
             session.finish(types.REASON_MATCHING_UNAVAILABLE, "another process has taken this gateway's place")
 
-    def began(self, session: Session) -> Life:
+    def began(self, session: Session, context: Any) -> Life:
         """Lets a session live: it hears reports, and is looked after.
 
         Raises:
             Refused: DRAINING, or matching cannot be reached.
         """
-        life = self._lifetimes.begin(session, current_principal(), current_verifier())
+        life = self._lifetimes.begin(session, current_principal(), current_verifier(), context)
         try:
             session.open()
         except Refused:
@@ -126,12 +128,18 @@ class Sessions:
         session.leave()
 
     async def _logged_on(self, requests: Requests) -> Terms:
-        first = await anext(requests, None)
+        try:
+            async with asyncio.timeout(LOGON_WITHIN_S):
+                first = await anext(requests, None)
+        except TimeoutError:
+            raise Refused(types.REASON_DEADLINE, f"no logon came within {LOGON_WITHIN_S:g} seconds") from None
         if first is None or first.WhichOneof("message") != "logon":
             raise Refused(types.REASON_FIELD_MISSING, "a session begins with a logon", field="logon")
         terms = terms_of(first.logon)
         self._lifetimes.check_open()
         self._link.check_up()
+        for account in terms.accounts:
+            await taken(self._limits.take_query, account)
         if terms.resume_after is not None:
             await self._reports.reach(self._link.stub, terms.resume_after)
         return terms
@@ -172,7 +180,7 @@ class _Running:
         self._sessions = sessions
         self._principal = current_principal()
         self._verifier: Verifier = current_verifier()
-        self._life = sessions.began(session)
+        self._life = sessions.began(session, context)
         self._writing = asyncio.current_task()
         self._context = context
         self._has_stopped = False

@@ -89,9 +89,7 @@ class Unary:
             if refused is not None:
                 raise _marked(refused, repeated=repeated)
         if repeated:
-            (original,) = self._reports([told[0].parsed()], durable_unix_ns)
-            original.poss_dup = True
-            return wire.CancelOrderResponse(report=original).SerializeToString()
+            return wire.CancelOrderResponse(report=self._original(told[0])).SerializeToString()
         own = _of_order(told) if with_following and len(told) > 1 else told[:1]
         epoch, sent_unix_ns = self._link.epoch, unix_ns()
         parts: list[bytes] = []
@@ -138,8 +136,8 @@ class Unary:
         accepted = self._accepted(answer)
         response = quoted(accepted, poss_dup=answer.repeated)
         if not answer.repeated:
-            sides = _of_quotes(event.parsed() for event in answer.told[1:])
-            response.reports.extend(self._reports(sides[:FOLLOWING_MAX], answer.durable_unix_ns))
+            sides = _of_quotes(answer.told[1:])
+            response.reports.extend(self._report(side, answer.durable_unix_ns) for side in sides[:FOLLOWING_MAX])
         return response
 
     async def _answer(self, command: bytes) -> Answer:
@@ -159,7 +157,7 @@ class Unary:
         for i in basket.commands:
             event = first.get(request.orders[i].cl_ord_id)
             if event is not None:
-                (reported[i],) = self._reports([event], answer.durable_unix_ns)
+                reported[i] = self._report(event, answer.durable_unix_ns)
         before = [i for i in basket.commands if i not in reported]
         if before:
             originals = await self._originals([basket.commands[i] for i in before])
@@ -169,26 +167,23 @@ class Unary:
     async def _originals(self, commands: Sequence[bytes]) -> list[orders.ExecutionReport]:
         waiter = _Answers(len(commands))
         self._link.submit(commands, waiter, range(len(commands)))
-        made = []
-        for answer in await asyncio.gather(*waiter.futures):
-            (original,) = self._reports([answer.told[0].parsed()], answer.durable_unix_ns)
-            original.poss_dup = answer.repeated
-            made.append(original)
-        return made
+        return [
+            self._original(answer.told[0]) if answer.repeated else self._report(answer.told[0], answer.durable_unix_ns)
+            for answer in await asyncio.gather(*waiter.futures)
+        ]
 
-    def _first_events(self, told: Sequence[Event]) -> dict[str, events.Event]:
+    def _first_events(self, told: Sequence[Event]) -> dict[str, Event]:
         """The event that answers each order of a basket, by its key.
 
         Raises:
             Refused: the basket as a whole was refused.
         """
-        first: dict[str, events.Event] = {}
+        first: dict[str, Event] = {}
         answering = told[0].parsed()
         if answering.HasField("command_refused"):
             raise refused_command(answering.command_refused)
-        for told_event in told:
-            event = told_event.parsed()
-            order = event.order
+        for event in told:
+            order = event.parsed().order
             if order.request == types.REQUEST_KIND_SUBMIT and order.exec_type in FIRST_OF_AN_ORDER:
                 first[order.cl_ord_id] = event
         return first
@@ -209,12 +204,17 @@ class Unary:
             raise refused
         return event
 
-    def _reports(self, told: Sequence[events.Event], durable_unix_ns: int) -> list[orders.ExecutionReport]:
-        epoch, sent_unix_ns = self._link.epoch, unix_ns()
-        reports = [report(event, self._instruments, epoch, durable_unix_ns) for event in told]
-        for made in reports:
-            made.sent_unix_ns = sent_unix_ns
-        return reports
+    def _report(self, event: Event, durable_unix_ns: int) -> orders.ExecutionReport:
+        made = report(event.parsed(), self._instruments, self._link.epoch, durable_unix_ns)
+        made.sent_unix_ns = unix_ns()
+        latency.count(event, durable_unix_ns, made.sent_unix_ns)
+        return made
+
+    def _original(self, event: Event) -> orders.ExecutionReport:
+        """The report of a request that was carried out before: when it was durable is not known any more."""
+        made = self._report(event, 0)
+        made.poss_dup = True
+        return made
 
 
 def _marked(refused: Refused, *, repeated: bool) -> Refused:
@@ -234,12 +234,12 @@ def _order_id(event: Event) -> int:
     return event.parsed().order.order_id if event.state is None else event.state[ORDER_ID_PLACE]
 
 
-def _of_quotes(told: Iterable[events.Event]) -> list[events.Event]:
+def _of_quotes(told: Iterable[Event]) -> list[Event]:
     """The events of a mass quote's sides: answers to it, and whatever else became of the orders behind them."""
     sides: set[int] = set()
     kept = []
     for event in told:
-        order = event.order
+        order = event.parsed().order
         if order.request == types.REQUEST_KIND_QUOTE:
             sides.add(order.order_id)
         elif not order.order_id or order.order_id not in sides:

@@ -93,49 +93,49 @@ class MarketDataService:
             subscriptions=publisher.subscriptions,
         )
 
-    async def SubscribeTicks(
-        self, request: marketdata.SubscribeTicksRequest, _context: Context
-    ) -> AsyncIterator[bytes]:
+    async def SubscribeTicks(self, request: marketdata.SubscribeTicksRequest, context: Context) -> AsyncIterator[bytes]:
         """A stream of ticks, as encoded SubscribeTicksResponses."""
         publisher = self._replica.publisher()
         results, symbols = _subscription(publisher, request.symbols)
         first = subscribed(results, 0, self._heartbeat_interval_s)
-        async with self._served("ticks", publisher.tick_hub.joined(symbols)) as reader:
+        async with self._served("ticks", publisher.tick_hub.joined(symbols), context) as reader:
             stream = TickStream(publisher, symbols, reader, first, self._epoch)
             async for message in run(stream, reader, self._heartbeat_interval_s):
                 yield message
 
-    async def SubscribeBook(self, request: marketdata.SubscribeBookRequest, _context: Context) -> AsyncIterator[bytes]:
+    async def SubscribeBook(self, request: marketdata.SubscribeBookRequest, context: Context) -> AsyncIterator[bytes]:
         """A stream of depth, as encoded SubscribeBookResponses."""
         publisher = self._replica.publisher()
         levels_max = _depth(request.depth)
         results, symbols = _subscription(publisher, [request.symbol], "symbol")
         first = subscribed(results, publisher.market.seq, self._heartbeat_interval_s)
-        async with self._served("book", publisher.book_hub.joined(symbols)) as reader:
+        async with self._served("book", publisher.book_hub.joined(symbols), context) as reader:
             with publisher.book_channel(request.symbol, levels_max) as channel:
                 stream = BookStream(publisher, self._replica.view, channel, first)
                 async for message in run(stream, reader, self._heartbeat_interval_s):
                     yield message
 
     async def SubscribeTrades(
-        self, request: marketdata.SubscribeTradesRequest, _context: Context
+        self, request: marketdata.SubscribeTradesRequest, context: Context
     ) -> AsyncIterator[bytes]:
         """A stream of trades, as encoded SubscribeTradesResponses."""
         publisher = self._replica.publisher()
         results, symbols = _subscription(publisher, request.symbols)
         resume_after = request.resume_after if request.HasField("resume_after") else publisher.market.seq
         first = subscribed(results, resume_after, self._heartbeat_interval_s)
-        async with self._served("trades", publisher.trade_hub.joined(symbols)) as reader:
+        async with self._served("trades", publisher.trade_hub.joined(symbols), context) as reader:
             stream = TradeStream(publisher, self._replica.view, reader, first, resume_after)
             async for message in run(stream, reader, self._heartbeat_interval_s):
                 yield message
 
     @asynccontextmanager
-    async def _served(self, kind: str, joined: AbstractContextManager[Reader]) -> AsyncIterator[Reader]:
+    async def _served(
+        self, kind: str, joined: AbstractContextManager[Reader], context: Context
+    ) -> AsyncIterator[Reader]:
         """The reader of a stream that is counted, and that ends with its caller's token."""
         with joined as reader, _counted(kind):
             stream = Pulled(lambda reason, text: reader.stop(End(reason, text)))
-            async with self._lifetimes.of(stream, current_principal(), current_verifier()):
+            async with self._lifetimes.of(stream, current_principal(), current_verifier(), context):
                 yield reader
 
 

@@ -9,6 +9,7 @@ theirs for each call. Used by every server that serves streams.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -30,6 +31,8 @@ NOTICE_S = 30.0
 """How long before a token runs out, or a stream is too old, its client is warned."""
 ABORT_AFTER_S = 1.0
 """How long a reader that was cut has time to take the end before its call is broken off."""
+ENDS_WITHIN_S = 30.0
+"""How long a stream that was told to end may take for it: whoever takes nothing keeps nothing for longer."""
 REPEAT_NOTICE_S = 1.0
 LINGER_S = 0.25
 """How long a server that takes on nothing more still says so, before gRPC stops it: a call that comes in just then is
@@ -74,16 +77,28 @@ class Revocations(Protocol):
 class Life:
     """One stream's life."""
 
-    def __init__(self, stream: Living, principal: Principal, revocations: Revocations, oldest_s: float) -> None:
+    def __init__(
+        self, stream: Living, principal: Principal, revocations: Revocations, oldest_s: float, context: Any
+    ) -> None:
         self.stream = stream
         self.principal = principal
         self.revocations = revocations
         self.oldest_s = oldest_s
         """Monotonic time at which it is too old."""
         self.warned_of: set[int] = set()
-        self.is_ending = False
+        self.end: Refused | None = None
+        """Why it was told to end."""
+        self.ends_s = math.inf
+        """Monotonic time by which it must have ended."""
+        self.context = context
+        self.task = asyncio.current_task()
         self.cut_s: float | None = None
         """Monotonic time since which its reader is known to be too slow."""
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end."""
+        return self.end is not None
 
     def renew(self, principal: Principal) -> None:
         """Goes on with a newer token of the same caller."""
@@ -114,27 +129,29 @@ class Lifetimes:
             raise Refused(types.REASON_DRAINING, "the server is about to stop; connect again")
 
     @asynccontextmanager
-    async def of(self, stream: Living, principal: Principal, revocations: Revocations) -> AsyncIterator[Life]:
+    async def of(
+        self, stream: Living, principal: Principal, revocations: Revocations, context: Any
+    ) -> AsyncIterator[Life]:
         """Watches over a stream as long as the block lives.
 
         Raises:
             Refused: DRAINING; the server takes on no more streams.
         """
-        life = self.begin(stream, principal, revocations)
+        life = self.begin(stream, principal, revocations, context)
         try:
             yield life
         finally:
             self.end(life)
 
-    def begin(self, stream: Living, principal: Principal, revocations: Revocations) -> Life:
-        """Watches over a stream until `end`.
+    def begin(self, stream: Living, principal: Principal, revocations: Revocations, context: Any) -> Life:
+        """Watches over a stream until `end`; called by the handler of its call.
 
         Raises:
             Refused: DRAINING; the server takes on no more streams.
         """
         self.check_open()
         now_s = time.monotonic()
-        life = Life(stream, principal, revocations, now_s + self._age_max_s)
+        life = Life(stream, principal, revocations, now_s + self._age_max_s, context)
         self._lives.add(life)
         live_gauge.inc()
         if self._drain_ends_s is not None:
@@ -162,8 +179,9 @@ class Lifetimes:
         """
         for life in list(self._lives):
             self._look_at_reader(life, now_s)
-            self._look_at_caller(life, unix_s)
+            self._look_at_caller(life, now_s, unix_s)
             self._look_at_age(life, now_s)
+            self._look_at_end(life, now_s)
 
     async def drain(self, notice_s: float) -> None:
         """Counts down on every stream, then ends all of them and takes on no more.
@@ -180,7 +198,7 @@ class Lifetimes:
             now_s = time.monotonic()
         self._closed = True
         for life in list(self._lives):
-            _finish(life, types.REASON_DRAINING, "the server is about to stop; connect again")
+            _finish(life, now_s, types.REASON_DRAINING, "the server is about to stop; connect again")
         await asyncio.sleep(min(LINGER_S, notice_s))
 
     def _look_at_reader(self, life: Life, now_s: float) -> None:
@@ -189,30 +207,38 @@ class Lifetimes:
             return
         if life.cut_s is None:
             life.cut_s = now_s
-            _finish(life, types.REASON_SLOW_CONSUMER, f"a message was not taken for {stalled_s:.1f} seconds")
+            _finish(life, now_s, types.REASON_SLOW_CONSUMER, f"a message was not taken for {stalled_s:.1f} seconds")
         elif now_s - life.cut_s >= ABORT_AFTER_S:
             log.warning("reader broken off", subject=life.principal.subject, stalled_s=round(stalled_s, 1))
             life.stream.abort()
 
-    def _look_at_caller(self, life: Life, unix_s: float) -> None:
+    def _look_at_caller(self, life: Life, now_s: float, unix_s: float) -> None:
         principal = life.principal
         if principal.is_service:
             return
         if life.revocations.is_revoked(principal):
-            _finish(life, types.REASON_TOKEN_REVOKED, "the token, its subject or one of its roles was revoked")
+            _finish(life, now_s, types.REASON_TOKEN_REVOKED, "the token, its subject or one of its roles was revoked")
             return
         left_s = principal.expires_at_s - unix_s
         if left_s <= 0:
-            _finish(life, types.REASON_TOKEN_EXPIRED, "the token has expired")
+            _finish(life, now_s, types.REASON_TOKEN_EXPIRED, "the token has expired")
         elif left_s <= NOTICE_S:
             _warn_once(life, types.REASON_TOKEN_EXPIRED, "the token runs out", left_s)
 
     def _look_at_age(self, life: Life, now_s: float) -> None:
         left_s = life.oldest_s - now_s
         if left_s <= 0:
-            _finish(life, types.REASON_DRAINING, f"a stream lives at most {self._age_max_s:g} seconds; connect again")
+            _finish(
+                life, now_s, types.REASON_DRAINING, f"a stream lives at most {self._age_max_s:g} seconds; connect again"
+            )
         elif left_s <= NOTICE_S:
             _warn_once(life, types.REASON_DRAINING, "the stream has lived as long as it may", left_s)
+
+    def _look_at_end(self, life: Life, now_s: float) -> None:
+        if life.end is not None and now_s >= life.ends_s:
+            life.ends_s = math.inf
+            log.warning("a stream that did not end is broken off", subject=life.principal.subject)
+            break_off(life.context, life.task, life.end)
 
 
 def break_off(context: Any, task: asyncio.Task[Any] | None, refused: Refused) -> None:
@@ -247,10 +273,11 @@ async def _abort(context: Any, refused: Refused) -> None:
             abort.__traceback__ = abort.__context__ = None
 
 
-def _finish(life: Life, reason: types.Reason.ValueType, text: str) -> None:
+def _finish(life: Life, now_s: float, reason: types.Reason.ValueType, text: str) -> None:
     """Tells a stream to end; the first reason is the one that it gives."""
-    if not life.is_ending:
-        life.is_ending = True
+    if life.end is None:
+        life.end = Refused(reason, text)
+        life.ends_s = now_s + ENDS_WITHIN_S
         ended_total.labels(reason_name(reason)).inc()
         life.stream.finish(reason, text)
 

@@ -52,11 +52,20 @@ class Caller:
         self.patience = patience
 
     async def token(self) -> str:
-        """The provider's present token; empty without a provider."""
+        """The provider's present token; empty without a provider.
+
+        Raises:
+            Unavailable: the provider has failed, which says nothing about the next time.
+        """
         if self._provider is None:
             return ""
-        token = self._provider()
-        return await token if inspect.isawaitable(token) else token
+        try:
+            token = self._provider()
+            return await token if inspect.isawaitable(token) else token
+        except errors.OrdergateError:
+            raise
+        except Exception as failure:
+            raise errors.Unavailable(f"there is no token: {failure}", reason="NO_TOKEN") from failure
 
     async def call(self, method: Method, request: Any) -> Any:
         """Calls a unary method. Every request of ordergate may be repeated: its key makes it idempotent.
@@ -70,11 +79,14 @@ class Caller:
         backoff = Backoff(self.patience.retry_s)
         has_renewed = False
         while True:
-            place, token = method.place, await self.token()
+            place, token = method.place, ""
             try:
+                token = await self.token()
                 return await method.at(place)(request, metadata=bearer(token), timeout=self.patience.call_s)
             except grpc.aio.AioRpcError as failure:
                 error = errors.from_rpc(failure)
+            except errors.Unavailable as failure:
+                error = failure
             at_least_s = error.retry_after or 0.0
             if error.reason == "TOKEN_EXPIRED" and not has_renewed and await self.token() != token:
                 has_renewed = True

@@ -83,7 +83,7 @@ class Session(Line, Asking):
 
     @property
     def last_seq(self) -> int:
-        """Sequence of the last report that has arrived; `resume_after` of a session that shall follow."""
+        """Everything up to this sequence has arrived; `resume_after` of a session that shall follow."""
         return self._chain.position or 0
 
     @property
@@ -327,6 +327,7 @@ class Session(Line, Asking):
                     await self._consumed.wait()
             elif which == "heartbeat":
                 self._chain.confirm(message.heartbeat.last_seq)
+                self._chain.advance(message.prev_seq, message.seq)
                 self._heartbeats += 1
                 self._answered.set()
             elif which == "gap":

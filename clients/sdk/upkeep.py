@@ -11,6 +11,7 @@ from itertools import count
 
 from ordergate.orders.v1 import order_entry_pb2 as entry
 
+from clients.sdk import errors
 from clients.sdk.calls import Caller
 from clients.sdk.inbox import RENEWALS_FROM
 from clients.sdk.tokens import expires_at_s
@@ -70,7 +71,10 @@ class TokenKeeper:
 
     async def _renewed(self, put: Put) -> bool:
         """Whether the provider had another token, which the gateway has now been shown."""
-        token = await self._caller.token()
+        try:
+            token = await self._caller.token()
+        except errors.Unavailable:
+            return False
         if token == self._token:
             return False
         await put(entry.OrderSessionRequest(authentication=entry.Authentication(token=token)))

@@ -16,8 +16,18 @@ from typing import Any
 from ordergate.orders.v1 import order_entry_pb2 as wire
 
 from gateway.rates.limits import RateExceeded, taken
+from runtime.auth import current_principal
 
 MS_PER_S = 1_000
+
+
+def payer(account: str) -> str:
+    """Whose budget of queries a call draws on: the account's for whoever holds it, their own for those who oversee it.
+
+    So nobody's watching takes from what a trader may ask.
+    """
+    principal = current_principal()
+    return account if account in principal.accounts else f"~{principal.subject}"
 
 
 def fields(budget: wire.RateBudget) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,7 @@ import pytest_asyncio
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ordergate.matching.v1 import commands_pb2 as commands
+from ordergate.operations.v1 import health_pb2 as operations
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.types.v1 import types_pb2 as types
 
@@ -202,6 +203,19 @@ async def test_new_orders_are_turned_away_and_cancels_are_not(full: Full) -> Non
     ]
     assert [(report.cl_ord_id, report.exec_type) for report in told.reports] == [("C2", types.EXEC_TYPE_CANCELED)]
     assert (await venue.order(cl_ord_id=taken[2])).ord_status == types.ORD_STATUS_NEW
+
+
+async def test_the_system_is_not_ready_until_there_is_room(full: Full) -> None:
+    """Whoever asks the gateway whether orders are taken hears that they are not, and which part is to blame."""
+    venue, room, _ = full
+    code, info = await refused(venue.operations.GetReadiness(operations.GetReadinessRequest()))
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "MATCHING_UNAVAILABLE")
+    assert info.metadata["matching"] == "COMPONENT_STATUS_DOWN"
+    assert info.metadata["gateway"] == "COMPONENT_STATUS_UP"
+    room.free()
+    await matching_becomes(venue, health_pb2.HealthCheckResponse.SERVING)
+    ready = await venue.operations.GetReadiness(operations.GetReadinessRequest())
+    assert {one.name: one.status for one in ready.components}["matching"] == operations.COMPONENT_STATUS_UP
 
 
 async def test_a_refusal_says_when_to_come_again(full: Full) -> None:

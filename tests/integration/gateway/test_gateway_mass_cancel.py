@@ -14,6 +14,8 @@ from ordergate.types.v1 import types_pb2 as types
 
 from tests.integration.gateway.conftest import NewVenue
 from tests.integration.gateway.venue import BUY, SELL, Venue, new_key, refused, reports_of, terms
+from tests.simulation.gateway_link import connected, linked
+from tests.simulation.gateway_link import order as matching_order
 
 ACCOUNT = "FLOW-ASK"
 
@@ -157,6 +159,27 @@ async def test_a_mass_cancel_whose_answer_was_lost(own_venue: NewVenue) -> None:
     again = await canceled(venue, "DEMO", cl_ord_id=key)
     assert (again.canceled_orders, again.poss_dup) == (1, True)
     assert (await venue.order(cl_ord_id=later.cl_ord_id)).ord_status == types.ORD_STATUS_NEW
+
+
+async def test_a_mass_cancel_without_a_key_happens_once_too(own_venue: NewVenue) -> None:
+    """The link breaks before its answer, and another order comes in meanwhile: sent again, it leaves that one alone."""
+    venue = own_venue()
+    await venue.start_matching()
+    await venue.start_gateway()
+    await venue.becomes(serving=True)
+    placed = await venue.submit(side=BUY)
+    venue.cable.holds_answers()
+    call = asyncio.create_task(canceled(venue, "DEMO"))
+    while (await straight(venue, placed.cl_ord_id)) != types.ORD_STATUS_CANCELED:
+        pass
+    settings = venue.settings
+    async with connected(settings, settings.matching_port) as stub, linked(settings, stub, "gateway-other") as other:
+        await other.carry_out(matching_order("DEMO", BUY, 1, 100, "in-between"))
+    await venue.cable.cut()
+    answer = await call
+    assert answer.canceled_orders == 1
+    assert answer.cl_ord_id
+    assert (await venue.order(cl_ord_id="in-between")).ord_status == types.ORD_STATUS_NEW
 
 
 async def straight(venue: Venue, cl_ord_id: str) -> int:

@@ -9,6 +9,7 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
+from gateway import sessions
 from gateway.reports import readers_gauge
 from gateway.session import FRAME_COMMANDS_MAX
 from tests.integration.gateway.venue import (
@@ -210,6 +211,27 @@ async def test_heartbeats_say_where_the_stream_is(venue: Venue) -> None:
         assert beat.time.seconds > 0
 
 
+@pytest.mark.parametrize("level", [entry.ACK_LEVEL_ALL, entry.ACK_LEVEL_ACCEPTED_ONLY])
+async def test_a_quiet_session_keeps_its_place(venue: Venue, level: entry.AckLevel.ValueType) -> None:
+    """Heartbeats and the end move on with the journal, so that its client never has to resume far back."""
+    quiet = venue.as_role(accounts=["FLOW-TAKER"])
+    async with session(venue, quiet, heartbeat_interval_s=1, ack_level=level) as client:
+        begin = (await client.until("logon")).seq
+        placed = await venue.submit()
+        while (beat := await client.until("heartbeat")).seq < placed.seq:
+            assert beat.heartbeat.last_seq <= beat.seq
+        assert beat.seq > begin
+        last = await venue.submit()
+        await client.send(logout=entry.Logout())
+        end = await client.ended()
+        assert end.resume_after >= last.seq
+    async with session(venue, quiet, resume_after=beat.seq) as client:
+        assert (await client.until("logon")).logon.resume_after == beat.seq
+        await client.commands(submit(1, account="FLOW-TAKER", symbol="AMZN"))
+        (report,) = (await client.frames(reports=1)).reports
+        assert report.correlation_id == 1
+
+
 @pytest.mark.parametrize("way", ["logout", "half-close"])
 async def test_an_orderly_end_waits_for_the_answers(venue: Venue, way: str) -> None:
     """After a logout, or when the client ends its side, every command is answered before the end."""
@@ -254,6 +276,14 @@ async def test_a_session_begins_with_a_logon(venue: Venue, first: dict[str, Any]
         with pytest.raises(grpc.aio.AioRpcError) as lookup:
             await venue.order(cl_ord_id=first["frame"].commands[0].submit.cl_ord_id)
         assert details(lookup.value)[0].reason == "ORDER_UNKNOWN"
+
+
+async def test_a_session_that_never_begins_ends(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call on which nobody logs on is not kept."""
+    monkeypatch.setattr(sessions, "LOGON_WITHIN_S", 0.1)
+    async with opened(venue) as client:
+        error = await client.failure()
+    assert (error.code(), details(error)[0].reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE")
 
 
 async def test_a_session_without_a_message(venue: Venue) -> None:

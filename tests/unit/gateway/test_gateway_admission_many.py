@@ -8,7 +8,7 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
-from gateway.admission import BASKET_ORDERS_MAX, QUOTE_ENTRIES_MAX, Admission, Basket
+from gateway.admission import BASKET_ORDERS_MAX, QUOTE_ENTRIES_MAX, Admission, Basket, check_key
 from runtime.errors import Refused
 from runtime.instruments import Instruments
 
@@ -102,8 +102,12 @@ def mass_cancelled(admission: Admission, **fields: Any) -> wire.MassCancel:
 
 
 def test_a_mass_cancel_passes_its_filters_on(admission: Admission) -> None:
-    """Filters and key are optional; it is never narrowed down to a session."""
-    assert mass_cancelled(admission, all_orders=True) == wire.MassCancel(account="DEMO")
+    """Filters are optional, and so is the key: it gets one of its own, another each time. No session narrows it."""
+    keyless = [mass_cancelled(admission, all_orders=True) for _ in range(2)]
+    for made in keyless:
+        check_key(made.cl_ord_id, "cl_ord_id")
+        assert made == wire.MassCancel(account="DEMO", cl_ord_id=made.cl_ord_id)
+    assert keyless[0].cl_ord_id != keyless[1].cl_ord_id
     full = mass_cancelled(admission, symbol="AAPL", side=types.SIDE_SELL_SHORT, cl_ord_id="c-1")
     assert full == wire.MassCancel(account="DEMO", symbol="AAPL", side=types.SIDE_SELL_SHORT, cl_ord_id="c-1")
 

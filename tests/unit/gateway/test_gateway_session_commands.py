@@ -1,7 +1,9 @@
 """A session's commands on their way in: whom each is charged to, and what becomes of a frame that costs too much."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
+import pytest
 from ordergate.auth.v1 import auth_pb2 as auth
 from ordergate.matching.v1 import commands_pb2 as commands
 from ordergate.orders.v1 import order_entry_pb2 as wire
@@ -9,8 +11,11 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import Admission
 from gateway.rates.limits import RateLimits
-from gateway.session_commands import Encoded, SessionCommands
+from gateway.reports import Reports
+from gateway.session import Session
+from gateway.session_commands import RENEWALS_PER_S, Encoded, SessionCommands
 from gateway.session_terms import terms_of
+from runtime.errors import Refused
 from runtime.instruments import Instruments
 from runtime.settings import Settings
 
@@ -96,6 +101,54 @@ async def test_a_renewal_costs_nothing() -> None:
     assert await made.charge(frame) == {}
     renewed = commands.Command.FromString(frame.commands[0])
     assert (renewed.session_id, renewed.renew_session.session_id) == (SESSION, SESSION)
+
+
+def test_renewals_without_end_are_refused() -> None:
+    """They cost no budget and yet a place in the journal: more than any timer needs is too many."""
+    made, frame = session(limits(1, 1), "A", dead_man_ms=1_000), Encoded([], [], [])
+    command = wire.SessionCommand(correlation_id=1, renew_timer=wire.RenewTimer())
+
+    def flood() -> None:
+        for _ in range(100_000):
+            made.encode(command, 1, frame)
+
+    with pytest.raises(Refused) as error:
+        flood()
+    assert error.value.reason == types.REASON_RATE_EXCEEDED
+    assert len(frame.commands) >= RENEWALS_PER_S
+    assert error.value.retry_after_s
+
+
+async def test_what_waited_for_a_lease_does_not_follow_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that ends while its frame waits for room in a budget sends nothing behind its end."""
+    link, waits, goes_on = Recorder(), asyncio.Event(), asyncio.Event()
+    made = session(limits(10, 10), "A")
+
+    async def charge(_: Encoded) -> dict[int, Refused]:
+        waits.set()
+        await goes_on.wait()
+        return {}
+
+    monkeypatch.setattr(made, "charge", charge)
+    instruments = Instruments()
+    running = Session(SESSION, terms_of(wire.Logon(accounts=["A"])), made, link, Reports(instruments), instruments)  # type: ignore[arg-type]
+    frame = wire.CommandFrame(commands=[cancel(1, "A")])
+    taking = asyncio.create_task(running.take_frame(frame, 1))
+    await waits.wait()
+    running.finish(types.REASON_TOKEN_REVOKED, "revoked")
+    goes_on.set()
+    await taking
+    assert link.submitted == 0
+
+
+class Recorder:
+    """Stands where the link does, and counts what it is handed."""
+
+    submitted = 0
+
+    def submit(self, commands: Sequence[bytes], waiter: object, tags: Sequence[int]) -> None:
+        """Takes commands."""
+        self.submitted += len(commands)
 
 
 def test_a_session_begins_and_ends_by_name() -> None:

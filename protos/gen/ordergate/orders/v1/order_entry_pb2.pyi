@@ -687,7 +687,9 @@ class MassCancelOrdersRequest(_message.Message):
     side: _types_pb2.Side.ValueType
     """Only this side, FIX tag 54."""
     cl_ord_id: _builtins.str
-    """The client's key of this request, FIX tag 11."""
+    """The client's key of this request, FIX tag 11. The gateway makes one where none
+    is given, and answers with it.
+    """
     all_orders: _builtins.bool
     """All orders of the account, 530=7. Required where neither `symbol` nor `side`
     is given, and refused beside them.
@@ -1504,9 +1506,11 @@ class OrderSessionResponse(_message.Message):
     epoch: _builtins.int
     """Incarnation of the matching server; only grows."""
     seq: _builtins.int
-    """Sequence of the last report sent on this stream, this message included."""
+    """With this message the client has everything up to here: that of the last report,
+    or, with a heartbeat or the end, beyond it as far as nothing was for this session.
+    """
     prev_seq: _builtins.int
-    """Sequence of the last report sent before this message."""
+    """`seq` of the message before."""
     @_builtins.property
     def logon(self) -> Global___LogonAccepted:
         """The first message."""

@@ -712,7 +712,8 @@ export type MassCancelOrdersRequest = Message<"ordergate.orders.v1.MassCancelOrd
   side: Side;
 
   /**
-   * The client's key of this request, FIX tag 11.
+   * The client's key of this request, FIX tag 11. The gateway makes one where none
+   * is given, and answers with it.
    *
    * @generated from field: string cl_ord_id = 4;
    */
@@ -1629,14 +1630,15 @@ export type OrderSessionResponse = Message<"ordergate.orders.v1.OrderSessionResp
   epoch: bigint;
 
   /**
-   * Sequence of the last report sent on this stream, this message included.
+   * With this message the client has everything up to here: that of the last report,
+   * or, with a heartbeat or the end, beyond it as far as nothing was for this session.
    *
    * @generated from field: uint64 seq = 3;
    */
   seq: bigint;
 
   /**
-   * Sequence of the last report sent before this message.
+   * `seq` of the message before.
    *
    * @generated from field: uint64 prev_seq = 4;
    */
