@@ -24,6 +24,8 @@ async def test_streams_of_a_gateway_beyond_what_is_kept(own_venue: NewVenue, fre
         own_portfolio = venue.portfolio.StreamPortfolio(
             portfolio.StreamPortfolioRequest(interval_ms=10), metadata=venue.as_role()
         )
+        portfolios = aiter(own_portfolio)
+        assert (await anext(portfolios)).HasField("subscribed")
         async with reports_of(venue) as own, drop_copy(venue) as copied:
             last = await venue.submit()
             assert [made.seq for made in await until(own, last.seq)] == [last.seq]
@@ -40,7 +42,7 @@ async def test_streams_of_a_gateway_beyond_what_is_kept(own_venue: NewVenue, fre
             for messages in (own, copied):
                 end = await ended(messages)
                 assert (end.reason, end.resume_after) == (types.REASON_SNAPSHOT_REQUIRED, last.seq)
-        async for message in own_portfolio:
+        async for message in portfolios:
             if message.seq >= missed.seq and message.HasField("portfolio"):
                 break
         call = venue.portfolio.GetPortfolio(portfolio.GetPortfolioRequest(), metadata=venue.as_role())

@@ -214,7 +214,7 @@ async def test_heartbeats_say_where_the_stream_is(venue: Venue) -> None:
 @pytest.mark.parametrize("level", [entry.ACK_LEVEL_ALL, entry.ACK_LEVEL_ACCEPTED_ONLY])
 async def test_a_quiet_session_keeps_its_place(venue: Venue, level: entry.AckLevel.ValueType) -> None:
     """Heartbeats and the end move on with the journal, so that its client never has to resume far back."""
-    quiet = venue.as_role(accounts=["FLOW-TAKER"])
+    quiet = venue.as_role(accounts=["FLOW-ASK"])
     async with session(venue, quiet, heartbeat_interval_s=1, ack_level=level) as client:
         begin = (await client.until("logon")).seq
         placed = await venue.submit()
@@ -227,7 +227,7 @@ async def test_a_quiet_session_keeps_its_place(venue: Venue, level: entry.AckLev
         assert end.resume_after >= last.seq
     async with session(venue, quiet, resume_after=beat.seq) as client:
         assert (await client.until("logon")).logon.resume_after == beat.seq
-        await client.commands(submit(1, account="FLOW-TAKER", symbol="AMZN"))
+        await client.commands(submit(1, account="FLOW-ASK", symbol="AMZN"))
         (report,) = (await client.frames(reports=1)).reports
         assert report.correlation_id == 1
 

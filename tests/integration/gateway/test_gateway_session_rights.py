@@ -117,6 +117,7 @@ async def test_a_renewed_timer_begins_again(venue: Venue) -> None:
             renewals += 1
             await client.commands(renew_timer(1 + renewals))
             await client.frames(replies=1)
+            await asyncio.sleep(timer_ms / 1_000 / 20)
         assert await status_of(venue, key) == OPEN
         told = await session_events(venue, accepted.session_id)
         assert told == ["session_opened", *["session_renewed"] * renewals]
