@@ -1,5 +1,6 @@
 """What a session may ask for at its logon, and what it may send: each capability, against the real venue."""
 
+import asyncio
 import time
 
 import pytest
