@@ -367,9 +367,11 @@ def _unreachable() -> Refused:
 
 
 def _not_taken(reason: types.Reason.ValueType) -> Refused:
-    """The refusal of a command that matching has answered without an event: it could not read it, or has no room."""
+    """The refusal of a command that matching has answered without an event: nothing happened."""
     if reason == types.REASON_INTERNAL:
         return Refused(reason, "a fault of the server")
+    if reason == types.REASON_TOO_LATE:
+        return Refused(reason, "it reached the venue too late and was not carried out", retry_after_s=0.0)
     return Refused(
         reason, "the venue has no room to write orders down; cancels are taken", retry_after_s=REFUSED_RETRY_S
     )

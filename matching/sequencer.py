@@ -31,11 +31,12 @@ from matching.convert import decode_command, encode_event, encode_events
 from matching.core.commands import MassQuote, NewOrder, NewOrderList, ReplaceOrder, TimeTick
 from matching.core.engine import Engine
 from matching.core.events import Event, Replay
+from matching.core.requests import key_of
 from matching.encoding import journal_entry
 from matching.feed import Feed
 from matching.journal.errors import StorageFullError
 from matching.journal.interface import Journal
-from runtime.clock import unix_ns
+from runtime.clock import NANOS_PER_SECOND, unix_ns
 from runtime.logs import get_logger
 
 BATCH_COMMANDS_MAX = 2_048
@@ -50,6 +51,7 @@ NO_LINK = 0
 
 log = get_logger(__name__)
 commands_total = Counter("ordergate_matching_commands_total", "Commands carried out.")
+too_late_total = Counter("ordergate_matching_too_late_total", "Orders that came too late to be carried out.")
 events_total = Counter("ordergate_matching_events_total", "Events written.")
 batch_commands = Histogram(
     "ordergate_matching_batch_commands",
@@ -65,8 +67,9 @@ last_seq_gauge = Gauge("ordergate_matching_last_seq", "Last durable event.")
 Answer = TypeVar("Answer")
 
 
+Growing = NewOrder | ReplaceOrder | NewOrderList | MassQuote
 GROWING = (NewOrder, ReplaceOrder, NewOrderList, MassQuote)
-"""What is turned away while storage is low."""
+"""What is turned away while storage is low, or when it comes too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,23 @@ class _Query:
     answer: asyncio.Future[Any]
 
 
+def _keys(body: Growing) -> list[tuple[str, str]]:
+    """The accounts and keys that tell whether a command was carried out before."""
+    if isinstance(body, NewOrderList):
+        return [(order.account, order.cl_ord_id) for order in body.orders]
+    return [(body.account, key_of(body))]
+
+
 class Sequencer:
     """Orders all commands of the venue."""
 
     def __init__(
-        self, engine: Engine, journal: Journal, feed: Feed, after_batch: Callable[[Engine], None] | None = None
+        self,
+        engine: Engine,
+        journal: Journal,
+        feed: Feed,
+        after_batch: Callable[[Engine], None] | None = None,
+        age_max_s: float = inf,
     ) -> None:
         """Takes the engine over.
 
@@ -99,11 +114,13 @@ class Sequencer:
             journal: what it was recovered from.
             feed: gets every batch once it is durable.
             after_batch: called when a batch is durable and the next has not begun.
+            age_max_s: age, from its gateway's having read it, at which an order is not carried out any more.
         """
         self._engine = engine
         self._journal = journal
         self._feed = feed
         self._after_batch = after_batch
+        self._age_max_ns = age_max_s * NANOS_PER_SECOND
         self._inbox: list[_Commands | _Query] = []
         self._waiting = 0
         self._stopping = False
@@ -223,9 +240,8 @@ class Sequencer:
         except (DecodeError, KeyError) as error:
             log.error("unreadable command", correlation=correlation, error=repr(error))
             return 0
-        if self._journal.storage_low and isinstance(command.body, GROWING):
-            refusal = link.LinkRefusal(correlation=correlation, reason=types.REASON_STORAGE_FULL)
-            results.refusals.append(refusal)
+        if isinstance(command.body, GROWING) and (reason := self._turned_away(command.body, command.received_unix_ns)):
+            results.refusals.append(link.LinkRefusal(correlation=correlation, reason=reason))
             return 0
         now_unix_ns = max(unix_ns(), self._engine.time_unix_ns + 1)
         due_unix_ns = self._engine.due_unix_ns
@@ -240,6 +256,19 @@ class Sequencer:
             return 0
         self._note(data, now_unix_ns, told, batch)
         return told[0].seq
+
+    def _turned_away(self, body: Growing, received_unix_ns: int) -> types.Reason.ValueType:
+        """Why a command that could make the venue grow is not even sequenced; 0 when it is.
+
+        One that was carried out before is sequenced whatever its age: its answer is the original one.
+        """
+        if self._journal.storage_low:
+            return types.REASON_STORAGE_FULL
+        is_old = received_unix_ns and unix_ns() - received_unix_ns > self._age_max_ns
+        if is_old and not any(self._engine.lookup(account, 0, key) for account, key in _keys(body)):
+            too_late_total.inc()
+            return types.REASON_TOO_LATE
+        return types.REASON_UNSPECIFIED
 
     def _note(self, data: bytes, now_unix_ns: int, told: list[Event] | Replay, batch: Batch) -> None:
         assert not isinstance(told, Replay), "time is never a repetition"

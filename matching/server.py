@@ -49,7 +49,7 @@ async def parts(settings: Settings, health: Health) -> AsyncIterator[Sequence[Re
             settings.snapshot_interval_events,
             settings.journal_keep_events,
         )
-        sequencer = Sequencer(engine, journal, feed, snapshotter.after_batch)
+        sequencer = Sequencer(engine, journal, feed, snapshotter.after_batch, settings.command_age_max_s)
         if not journal.last_seq:
             await sequencer.submit(NO_LINK, 0, genesis_commands(settings.genesis_file))
         working = asyncio.create_task(sequencer.run(), name="sequencer")

@@ -91,6 +91,7 @@ RULES: dict[types.Reason.ValueType, Rule] = {
     types.REASON_STORAGE_FULL: Rule(Code.UNAVAILABLE, _YES),
     types.REASON_NOT_IN_LOG: Rule(Code.NOT_FOUND, _YES),
     types.REASON_DEADLINE: Rule(Code.DEADLINE_EXCEEDED, _YES),
+    types.REASON_TOO_LATE: Rule(Code.UNAVAILABLE, _YES),
 }
 
 

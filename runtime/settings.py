@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     rate_queries_burst: int = Field(2_000, ge=1)
     """How many may come at once."""
 
+    command_age_max_s: float = Field(10.0, gt=0)
+    """Age at which a new order, replace or quote is not carried out any more, counted from when its gateway had read
+    it: what a broken link has held back for so long nobody wants any more. Clocks must agree far better than that."""
     gateway_grace_s: float = Field(5.0, ge=0)
     """How long matching waits for a gateway whose link broke, before it ends that gateway's sessions."""
     slow_reader_s: float = Field(5.0, gt=0)

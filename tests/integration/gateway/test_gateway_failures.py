@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 
 import grpc
 import prometheus_client
@@ -76,6 +77,30 @@ async def test_a_request_that_was_lost_is_sent_again(linked: Venue) -> None:
     report = await call
     assert (report.exec_type, report.poss_dup) == (types.EXEC_TYPE_NEW, False)
     assert (await linked.order(cl_ord_id=key)).last_seq == report.seq
+
+
+async def test_what_a_broken_link_held_back_for_too_long_is_not_carried_out(own_venue: NewVenue) -> None:
+    """An order that nobody waits for any more does not come to life when the link does; who asked before, by whichever
+    gateway, and heard that there is none, was told the truth. One that was carried out is answered with its report."""
+    venue = own_venue(command_age_max_s=0.2)
+    await venue.start_matching()
+    await venue.start_gateway()
+    await venue.becomes(serving=True)
+    venue.cable.holds_answers()
+    carried_out, late = new_key(), new_key()
+    answered = asyncio.create_task(venue.submit(cl_ord_id=carried_out))
+    await venue.carried_out(carried_out)
+    venue.cable.holds_requests()
+    before, sent_s = begun(), time.monotonic()
+    lost = asyncio.create_task(venue.submit(cl_ord_id=late))
+    await eventually(lambda: begun() > before and time.monotonic() > sent_s + 0.25)
+    await venue.cable.cut()
+    assert (await answered).poss_dup
+    code, info = await refused(lost)
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_LATE")
+    _, info = await refused(venue.order(cl_ord_id=late))
+    assert info.reason == "ORDER_UNKNOWN"
+    assert not (await venue.submit(cl_ord_id=late)).poss_dup
 
 
 async def test_every_kind_of_lost_answer_is_resolved(linked: Venue) -> None:

@@ -22,6 +22,7 @@ from matching.sequencer import Sequencer
 LINK = 1
 SEGMENT_BYTES = 1 << 16
 DEADLINE_S = 30
+AGE_MAX_S = 10.0
 
 
 def opened(account: str) -> bytes:
@@ -71,7 +72,9 @@ class Bench:
         self.feed = Feed(journal)
         self.batch_seqs: list[int] = []
         """The engine's seq at each call after a batch."""
-        self.sequencer = Sequencer(self.engine, journal, self.feed, lambda engine: self.batch_seqs.append(engine.seq))
+        self.sequencer = Sequencer(
+            self.engine, journal, self.feed, lambda engine: self.batch_seqs.append(engine.seq), AGE_MAX_S
+        )
 
     async def submit(self, *commands: bytes, first: int = 1) -> None:
         """Puts commands in line."""
@@ -150,6 +153,13 @@ def bid(key: str, expire_unix_ns: int = 0) -> bytes:
         expire_unix_ns=expire_unix_ns,
     )
     return command(new_order=new)
+
+
+def aged(data: bytes, received_unix_ns: int) -> bytes:
+    """A command that its gateway had read at that time."""
+    made = wire_commands.Command.FromString(data)
+    made.received_unix_ns = received_unix_ns
+    return made.SerializeToString()
 
 
 def cancel(key: str) -> bytes:

@@ -18,6 +18,7 @@ from matching.journal.file import FileJournal
 from matching.recovery import recover
 from matching.sequencer import NO_LINK
 from tests.unit.matching.sequencing import (
+    AGE_MAX_S,
     DEADLINE_S,
     GOOD_TILL,
     LINK,
@@ -26,6 +27,7 @@ from tests.unit.matching.sequencing import (
     Bench,
     Clock,
     GatedJournal,
+    aged,
     bid,
     blocked,
     cancel,
@@ -127,6 +129,38 @@ async def test_while_storage_is_low_only_what_lets_the_venue_shrink_is_taken(ben
     await bench.submit(growing[0], first=15)
     assert await bench.last_seq() == before + 2
     assert told(bench)[-1].order.cl_ord_id == "second"
+
+
+async def test_what_comes_too_late_is_not_carried_out(bench: Bench, clock: Clock) -> None:
+    """An order that its gateway had read too long ago is turned away for good; cancels are not, nor is what was
+    carried out before: that is answered with the original. At the very age it is carried out still."""
+    clock.now_unix_ns = 10**18
+    limit = clock.now_unix_ns - round(AGE_MAX_S * 10**9)
+    await bench.submit(*MARKET, aged(bid("in time"), limit), aged(bid("from the future"), 2 * 10**18))
+    before = await bench.last_seq()
+    late = limit - 1
+    basket = wire_commands.Command.FromString(bid("third")).new_order
+    orders = wire_commands.NewOrderList(account="A", orders=[basket])
+    again = wire_commands.NewOrderList(account="A", orders=[wire_commands.Command.FromString(bid("in time")).new_order])
+    replace = wire_commands.ReplaceOrder(account="A", cl_ord_id="r", orig_cl_ord_id="in time", qty_nano=2 * 10**9)
+    quote = wire_commands.MassQuote(account="A", quote_id="q")
+    await bench.submit(
+        aged(bid("second"), late),
+        aged(command(new_order_list=orders), late),
+        aged(command(replace_order=replace), late),
+        aged(command(mass_quote=quote), late),
+        aged(bid("in time"), late),
+        aged(command(new_order_list=again), late),
+        aged(cancel("in time"), late),
+        first=10,
+    )
+    assert await bench.last_seq() == before + 1
+    results = bench.feed.batches_after(0)[-1].results[LINK]
+    assert [(refusal.correlation, refusal.reason) for refusal in results.refusals] == [
+        (number, types.REASON_TOO_LATE) for number in (10, 11, 12, 13)
+    ]
+    assert [replay.correlation for replay in results.replays] == [14, 15]
+    assert told(bench)[-1].order.exec_type == types.EXEC_TYPE_CANCELED
 
 
 async def test_refusals_alone_are_answered_too(bench: Bench) -> None:

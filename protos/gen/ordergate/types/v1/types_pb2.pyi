@@ -688,6 +688,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No such leaf, checkpoint or tree size."""
     REASON_DEADLINE: _Reason.ValueType  # 608
     """The deadline passed before the outcome was known."""
+    REASON_TOO_LATE: _Reason.ValueType  # 609
+    """It came to the venue too long after the gateway had read it, 103=4; nothing
+    happened, and nothing will.
+    """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a request was refused or an order was ended. Banded by origin: 100 AUTH,
@@ -829,6 +833,10 @@ REASON_NOT_IN_LOG: Reason.ValueType  # 607
 """No such leaf, checkpoint or tree size."""
 REASON_DEADLINE: Reason.ValueType  # 608
 """The deadline passed before the outcome was known."""
+REASON_TOO_LATE: Reason.ValueType  # 609
+"""It came to the venue too long after the gateway had read it, 103=4; nothing
+happened, and nothing will.
+"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
