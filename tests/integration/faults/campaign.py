@@ -25,7 +25,7 @@ from tests.integration.faults.network import Network, Way
 from tests.integration.faults.servers import ACCOUNTS, Servers, servers
 from tests.integration.faults.session_traffic import SessionTrader
 from tests.integration.faults.traffic import Listener, Trader, note_answer
-from tests.integration.faults.truth import Truth, read_truth
+from tests.integration.faults.truth import Truth
 
 LASTS_S = (0.2, 1.5)
 """How long a fault of the network lasts."""
@@ -68,6 +68,8 @@ class Faults:
             self.slow,
             self.half_open,
             self.refused,
+            self.duplicated,
+            self.repeated_within_a_connection,
         ]
         now_s = asyncio.get_running_loop().time
         ends_at_s = now_s() + seconds
@@ -129,7 +131,7 @@ class Faults:
         way.cut_after(self._random.randint(1, BYTES_MAX))
         try:
             async with asyncio.timeout(LASTS_S[1]):
-                await way.was_cut()
+                await way.struck()
         except TimeoutError:
             pass  # nobody said so much
         network.heals()
@@ -154,6 +156,21 @@ class Faults:
         network.refuses()
         await network.cut()
         await self._lasts()
+        network.heals()
+
+    async def duplicated(self) -> None:
+        """All that was said over connections is said once more, over others, whose answers nobody hears."""
+        network = self._network()
+        network.duplicates()
+        await self._lasts()
+        network.heals()
+
+    async def repeated_within_a_connection(self) -> None:
+        """A piece comes twice in a row, until somebody breaks the connection."""
+        network = self._network()
+        network.there.repeats()
+        await self._lasts()
+        await network.cut()
         network.heals()
 
     def _network(self) -> Network:
@@ -181,8 +198,7 @@ async def campaign(folder: Path, seed: int, *, seconds: float = 0.0, rounds: int
             await faults.run(seconds, rounds)
             await asyncio.sleep(settle_s)
             await played.end(venue)
-        await venue.kill("matching")
-        return Outcome(played.history, read_truth(venue.settings.journal_dir), faults.done)
+        return Outcome(played.history, await venue.truth(), faults.done)
 
 
 class Played:
