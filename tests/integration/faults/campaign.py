@@ -22,6 +22,7 @@ from clients.sdk import Patience
 from tests.integration.faults.checker import SHOWN_MAX, check
 from tests.integration.faults.history import History
 from tests.integration.faults.network import Network, Way
+from tests.integration.faults.raw_reader import RawReader
 from tests.integration.faults.servers import ACCOUNTS, Servers, servers
 from tests.integration.faults.session_traffic import SessionTrader
 from tests.integration.faults.traffic import Listener, Trader, note_answer
@@ -208,7 +209,6 @@ class Played:
         self.history = history
         self._seed = seed
         self._stopping = asyncio.Event()
-        self._last: dict[str, int] = {}
         self._trading: list[asyncio.Task[None]] = []
 
     async def begin(self, venue: Servers, clients: AsyncExitStack, group: asyncio.TaskGroup) -> None:
@@ -229,12 +229,18 @@ class Played:
                 )
                 speaker = SessionTrader(self.history, session, account, f"session-{number}", self._seed - number)
                 self._trading.append(group.create_task(speaker.run(self._stopping)))
+                group.create_task(speaker.listen(partial(self._is_last, account)))
+        raw = RawReader(self.history, venue, ACCOUNTS[-2])
+        group.create_task(raw.run(partial(self._is_last, ACCOUNTS[-2])))
         everybody = await clients.enter_async_context(venue.client())
         listener = Listener(self.history, everybody, ACCOUNTS, "the drop copy")
         group.create_task(listener.run(partial(self._is_last, ACCOUNTS[-1])))
 
     async def end(self, venue: Servers) -> None:
-        """Lets the traders finish, and places one last order for each account, by which readers know the end."""
+        """Lets the traders finish, and places one last order for each account, by which readers know the end.
+
+        They must have heard everything up to it, as the answer to the call that placed it says where that is.
+        """
         self._stopping.set()
         await asyncio.gather(*self._trading)
         async with venue.client() as client:
@@ -252,7 +258,9 @@ class Played:
                 request = self.history.ask(types.REQUEST_KIND_SUBMIT, account, terms.cl_ord_id, terms)
                 report = await client.submit(terms)
                 note_answer(self.history, request, report)
-                self._last[account] = report.seq
+                for reader in self.history.readers:
+                    if account in reader.accounts:
+                        reader.until_seq = report.seq
 
     def _is_last(self, account: str, report: orders.ExecutionReport) -> bool:
         return report.account == account and report.cl_ord_id == f"last-{account}"
