@@ -14,6 +14,9 @@ from weakref import WeakSet
 CHUNK_BYTES = 65_536
 RECORDED_BYTES_MAX = 64 << 20
 """A connection that has said more is not duplicated."""
+PREFACE_BYTES = 24
+FRAME_HEAD_BYTES = 9
+PING = b"\x06"
 
 
 class Way:
@@ -164,9 +167,10 @@ class Network:
         """Says all that was said over each connection once more, over another one; gives how many there are.
 
         Each copy begins with the connection's first byte and ends with what was said last, even if that is held up
-        and has not arrived itself. Its answers are thrown away; it stays open until the network heals or is cut.
+        and has not arrived itself; only HTTP/2 pings are left out. Its answers are thrown away; it stays open until
+        the network heals or is cut.
         """
-        whole = [bytes(said.data) for said in self._said.values() if said.is_whole]
+        whole = [_without_pings(bytes(said.data)) for said in self._said.values() if said.is_whole]
         for data in whole:
             copy = asyncio.create_task(self._copy(data))
             self._copies.add(copy)
@@ -232,6 +236,18 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
                 said.note(data)
             if not await way.carry(data, writer):
                 return
+
+
+def _without_pings(data: bytes) -> bytes:
+    """What a client said, as HTTP/2 frames; a server takes its pings of minutes, all at once, for a flood."""
+    kept = bytearray(data[:PREFACE_BYTES])
+    begin = PREFACE_BYTES
+    while begin < len(data):
+        end = begin + FRAME_HEAD_BYTES + int.from_bytes(data[begin : begin + 3])
+        if data[begin + 3 : begin + 4] != PING:
+            kept += data[begin:end]
+        begin = end
+    return bytes(kept)
 
 
 @asynccontextmanager
