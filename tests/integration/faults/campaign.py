@@ -22,10 +22,11 @@ from clients.sdk import Patience
 from tests.integration.faults.checker import SHOWN_MAX, check
 from tests.integration.faults.history import History
 from tests.integration.faults.network import Network, Way
+from tests.integration.faults.raw_reader import RawReader
 from tests.integration.faults.servers import ACCOUNTS, Servers, servers
 from tests.integration.faults.session_traffic import SessionTrader
 from tests.integration.faults.traffic import Listener, Trader, note_answer
-from tests.integration.faults.truth import Truth, read_truth
+from tests.integration.faults.truth import Truth
 
 LASTS_S = (0.2, 1.5)
 """How long a fault of the network lasts."""
@@ -68,6 +69,8 @@ class Faults:
             self.slow,
             self.half_open,
             self.refused,
+            self.duplicated,
+            self.repeated_within_a_connection,
         ]
         now_s = asyncio.get_running_loop().time
         ends_at_s = now_s() + seconds
@@ -129,7 +132,7 @@ class Faults:
         way.cut_after(self._random.randint(1, BYTES_MAX))
         try:
             async with asyncio.timeout(LASTS_S[1]):
-                await way.was_cut()
+                await way.struck()
         except TimeoutError:
             pass  # nobody said so much
         network.heals()
@@ -154,6 +157,21 @@ class Faults:
         network.refuses()
         await network.cut()
         await self._lasts()
+        network.heals()
+
+    async def duplicated(self) -> None:
+        """All that was said over connections is said once more, over others, whose answers nobody hears."""
+        network = self._network()
+        network.duplicates()
+        await self._lasts()
+        network.heals()
+
+    async def repeated_within_a_connection(self) -> None:
+        """A piece comes twice in a row, until somebody breaks the connection."""
+        network = self._network()
+        network.there.repeats()
+        await self._lasts()
+        await network.cut()
         network.heals()
 
     def _network(self) -> Network:
@@ -181,8 +199,7 @@ async def campaign(folder: Path, seed: int, *, seconds: float = 0.0, rounds: int
             await faults.run(seconds, rounds)
             await asyncio.sleep(settle_s)
             await played.end(venue)
-        await venue.kill("matching")
-        return Outcome(played.history, read_truth(venue.settings.journal_dir), faults.done)
+        return Outcome(played.history, await venue.truth(), faults.done)
 
 
 class Played:
@@ -192,7 +209,6 @@ class Played:
         self.history = history
         self._seed = seed
         self._stopping = asyncio.Event()
-        self._last: dict[str, int] = {}
         self._trading: list[asyncio.Task[None]] = []
 
     async def begin(self, venue: Servers, clients: AsyncExitStack, group: asyncio.TaskGroup) -> None:
@@ -213,12 +229,18 @@ class Played:
                 )
                 speaker = SessionTrader(self.history, session, account, f"session-{number}", self._seed - number)
                 self._trading.append(group.create_task(speaker.run(self._stopping)))
+                group.create_task(speaker.listen(partial(self._is_last, account)))
+        raw = RawReader(self.history, venue, ACCOUNTS[-2])
+        group.create_task(raw.run(partial(self._is_last, ACCOUNTS[-2])))
         everybody = await clients.enter_async_context(venue.client())
         listener = Listener(self.history, everybody, ACCOUNTS, "the drop copy")
         group.create_task(listener.run(partial(self._is_last, ACCOUNTS[-1])))
 
     async def end(self, venue: Servers) -> None:
-        """Lets the traders finish, and places one last order for each account, by which readers know the end."""
+        """Lets the traders finish, and places one last order for each account, by which readers know the end.
+
+        They must have heard everything up to it, as the answer to the call that placed it says where that is.
+        """
         self._stopping.set()
         await asyncio.gather(*self._trading)
         async with venue.client() as client:
@@ -236,7 +258,9 @@ class Played:
                 request = self.history.ask(types.REQUEST_KIND_SUBMIT, account, terms.cl_ord_id, terms)
                 report = await client.submit(terms)
                 note_answer(self.history, request, report)
-                self._last[account] = report.seq
+                for reader in self.history.readers:
+                    if account in reader.accounts:
+                        reader.until_seq = report.seq
 
     def _is_last(self, account: str, report: orders.ExecutionReport) -> bool:
         return report.account == account and report.cl_ord_id == f"last-{account}"

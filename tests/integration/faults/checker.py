@@ -2,7 +2,7 @@
 
 acknowledged  what was acknowledged stands in the journal, with the same content (I1)
 original      a repeated request gets the original answer, and is executed once (I2)
-phantom       nothing stands in the journal for these accounts that nobody asked for
+phantom       nothing stands in the journal for these accounts that nobody asked for, of whatever kind
 refused       a refusal of the venue stands there too; what the gateway refused was not executed
 reports       a reader heard every report of its accounts once and in order, as it was (I9)
 lookup        an answer was true at some moment between question and answer (a linearizable register; I7)
@@ -20,7 +20,7 @@ from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.types.v1 import types_pb2 as types
 
 from tests.integration.faults.history import Heard, History, Lookup, Request
-from tests.integration.faults.truth import ORDER_REQUESTS, Truth
+from tests.integration.faults.truth import ORDER_REQUESTS, Asked, Truth
 
 VARIES = ("durable_unix_ns", "sent_unix_ns", "correlation_id", "poss_dup", "epoch")
 """Fields of a report that belong to the delivery, not to what happened."""
@@ -103,9 +103,26 @@ def _original(history: History, truth: Truth) -> Iterator[Lie]:
             commands = truth.commands_of(account, key, kind)
             if len(commands) > 1:
                 yield Lie("original", f"{account} {key} was executed at {commands}")
+    for command, executed in truth.by_command.items():
+        if command.kind not in ORDER_REQUESTS and len(executed) > 1:
+            yield Lie("original", f"{_name(command)} was executed at {executed}")
 
 
 def _phantom(history: History, truth: Truth) -> Iterator[Lie]:
+    requests = {(one.kind, one.account, one.key) for one in history.requests}
+    known = {account for _, account, _ in requests}
+    for command, seqs in truth.by_command.items():
+        if command.account in known and command not in requests:
+            yield Lie("phantom", f"seq {seqs[0]}: nobody asked for {_name(command)}")
+    yield from _other_orders(history, truth)
+
+
+def _name(command: Asked) -> str:
+    return f"{types.RequestKind.Name(command.kind)} {command.account} {command.key}"
+
+
+def _other_orders(history: History, truth: Truth) -> Iterator[Lie]:
+    """Orders that are not as they were asked for."""
     asked = {(one.account, one.key): one.terms for one in history.requests if one.kind == types.REQUEST_KIND_SUBMIT}
     accounts = {account for account, _ in asked}
     for account in accounts:
@@ -115,9 +132,12 @@ def _phantom(history: History, truth: Truth) -> Iterator[Lie]:
                 continue
             terms = asked.get((account, order.cl_ord_id))
             got = truth.report(seq)
-            if terms is None:
-                yield Lie("phantom", f"seq {seq}: nobody asked for {account} {order.cl_ord_id}")
-            elif (terms.symbol, terms.side, terms.qty, terms.price) != (got.symbol, got.side, got.qty, got.price):
+            if terms is not None and (terms.symbol, terms.side, terms.qty, terms.price) != (
+                got.symbol,
+                got.side,
+                got.qty,
+                got.price,
+            ):
                 yield Lie("phantom", f"seq {seq}: {order.cl_ord_id} is not the order that was asked for")
 
 
@@ -168,7 +188,7 @@ def _counted(_history: History, truth: Truth) -> Iterator[Lie]:
 
 def _reports(reader: Heard, truth: Truth) -> Iterator[Lie]:
     heard = [report.seq for _, report in reader.reports]
-    last = truth.last_seq if reader.complete else max(heard, default=reader.after_seq)
+    last = max([reader.after_seq, reader.until_seq, *heard])
     due = sorted(
         seq
         for account in reader.accounts

@@ -76,14 +76,14 @@ class Heard:
         accounts: whose reports it reads.
         after_seq: where it began.
         reports: in the order in which they came, each with its moment.
+        until_seq: an event up to which it must have heard everything, as somebody else was told of it; 0 for none.
     """
 
     name: str
     accounts: frozenset[str]
     after_seq: int
     reports: list[tuple[int, orders.ExecutionReport]] = field(default_factory=list)
-    complete: bool = False
-    """Whether it read on to the end of all that happened."""
+    until_seq: int = 0
 
 
 @dataclass(slots=True)

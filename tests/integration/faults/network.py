@@ -1,16 +1,22 @@
 """A network that fails: a TCP proxy between whoever connects and one server on this machine.
 
-Each direction can be delayed, held still, swallowed (a black hole) or cut after
-so many bytes; connections can be cut, left half open, or not taken at all. What
-TCP cannot do, it does not do: bytes that were swallowed never come, so such a
-connection is of no use any more and has to be cut.
+Each direction can be delayed, held still, swallowed (a black hole), cut after so
+many bytes, or made to repeat a piece; connections can be cut, left half open,
+duplicated, or not taken at all. What was swallowed or repeated leaves a
+connection that is of no use any more and has to be cut.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from weakref import WeakSet
 
 CHUNK_BYTES = 65_536
+RECORDED_BYTES_MAX = 64 << 20
+"""A connection that has said more is not duplicated."""
+PREFACE_BYTES = 24
+FRAME_HEAD_BYTES = 9
+PING = b"\x06"
 
 
 class Way:
@@ -23,12 +29,14 @@ class Way:
         """Nothing arrives any more, and nobody is told."""
         self._open = asyncio.Event()
         self._left: int | None = None
-        self._used_up = asyncio.Event()
+        self._struck = asyncio.Event()
+        self._repeats = False
+        self._out_of_step: WeakSet[asyncio.StreamWriter] = WeakSet()
         self.passes()
 
     def passes(self) -> None:
         """Lets everything through at once."""
-        self.delay_s, self.swallows, self._left = 0.0, False, None
+        self.delay_s, self.swallows, self._left, self._repeats = 0.0, False, None, False
         self._open.set()
 
     def holds(self) -> None:
@@ -38,19 +46,33 @@ class Way:
     def cut_after(self, number: int) -> None:
         """Lets so many bytes through, over all connections, and then breaks the connection that carries the next."""
         self._left = number
-        self._used_up.clear()
+        self._struck.clear()
 
-    async def was_cut(self) -> None:
-        """Waits until `cut_after` has done what it was asked for."""
-        await self._used_up.wait()
+    def repeats(self) -> None:
+        """Lets the next piece arrive twice, and nothing after it on that connection.
+
+        What followed would be read out of step with the compression of headers: as a request that nobody has sent.
+        """
+        self._repeats = True
+        self._struck.clear()
+
+    async def struck(self) -> None:
+        """Waits until `cut_after` or `repeats` has done what it was asked for."""
+        await self._struck.wait()
 
     async def carry(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
         """Carries a piece on; False when the connection has to break now."""
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         await self._open.wait()
-        if self.swallows:
+        if self.swallows or writer in self._out_of_step:
             return True
+        # A piece that fills a chunk may end within a message, and half a message may be read as another one.
+        if self._repeats and len(data) < CHUNK_BYTES:
+            self._repeats = False
+            self._out_of_step.add(writer)
+            self._struck.set()
+            data += data
         breaks = False
         if self._left is not None:
             breaks = len(data) >= self._left
@@ -58,8 +80,28 @@ class Way:
         writer.write(data)
         await writer.drain()
         if breaks:
-            self._used_up.set()
+            self._struck.set()
         return not breaks
+
+
+class Said:
+    """All that a client has said over one connection, whether or not it has arrived."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.is_whole = True
+
+    def note(self, piece: bytes) -> None:
+        """Takes the next piece, while there is room."""
+        self.is_whole = self.is_whole and len(self.data) + len(piece) <= RECORDED_BYTES_MAX
+        if self.is_whole:
+            self.data += piece
+        else:
+            self.data.clear()
+
+
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter, Way, Said | None]
+"""A direction of a connection, and where it is written down, if it is."""
 
 
 class Network:
@@ -74,6 +116,8 @@ class Network:
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
         self._connections: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
+        self._said: dict[asyncio.Task[None], Said] = {}
+        self._copies: set[asyncio.Task[None]] = set()
         self._half_open: list[asyncio.StreamWriter] = []
         self._refuses = False
         self._server: asyncio.Server
@@ -98,8 +142,10 @@ class Network:
         await self._server.wait_closed()
 
     def heals(self) -> None:
-        """Lets everything through again; what is broken stays broken."""
+        """Lets everything through again, each thing once; what is broken stays broken."""
         self._refuses = False
+        for copy in self._copies:
+            copy.cancel()
         self.there.passes()
         self.back.passes()
 
@@ -112,10 +158,34 @@ class Network:
         for writer in self._half_open:
             writer.transport.abort()
         self._half_open.clear()
-        passing = list(self._connections)
+        passing = [*self._connections, *self._copies]
         for task in passing:
             task.cancel()
         await asyncio.gather(*passing, return_exceptions=True)
+
+    def duplicates(self) -> int:
+        """Says all that was said over each connection once more, over another one; gives how many there are.
+
+        Each copy begins with the connection's first byte and ends with what was said last, even if that is held up
+        and has not arrived itself; only HTTP/2 pings are left out. Its answers are thrown away; it stays open until
+        the network heals or is cut.
+        """
+        whole = [_without_pings(bytes(said.data)) for said in self._said.values() if said.is_whole]
+        for data in whole:
+            copy = asyncio.create_task(self._copy(data))
+            self._copies.add(copy)
+            copy.add_done_callback(self._copies.discard)
+        return len(whole)
+
+    async def _copy(self, data: bytes) -> None:
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            try:
+                writer.write(data)
+                while await reader.read(CHUNK_BYTES):
+                    pass
+            finally:
+                writer.transport.abort()
 
     async def half_open(self) -> None:
         """Lets the server's ends break while the clients' stay open and hear nothing more.
@@ -140,13 +210,15 @@ class Network:
             if not self._refuses:
                 far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
                 self._connections[task].append(far_writer)
-                await self._pass_on((reader, far_writer, self.there), (far_reader, writer, self.back))
+                said = self._said[task] = Said()
+                await self._pass_on((reader, far_writer, self.there, said), (far_reader, writer, self.back, None))
+        self._said.pop(task, None)
         for end in self._connections.pop(task):
             end.transport.abort()
             with suppress(OSError):
                 await end.wait_closed()
 
-    async def _pass_on(self, *pairs: tuple[asyncio.StreamReader, asyncio.StreamWriter, Way]) -> None:
+    async def _pass_on(self, *pairs: Pair) -> None:
         """Passes bytes on until one direction ends."""
         pumps = [asyncio.create_task(_pump(*pair)) for pair in pairs]
         try:
@@ -157,11 +229,25 @@ class Network:
             await asyncio.gather(*pumps, return_exceptions=True)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way, said: Said | None) -> None:
     with suppress(OSError):
         while data := await reader.read(CHUNK_BYTES):
+            if said is not None:
+                said.note(data)
             if not await way.carry(data, writer):
                 return
+
+
+def _without_pings(data: bytes) -> bytes:
+    """What a client said, as HTTP/2 frames; a server takes its pings of minutes, all at once, for a flood."""
+    kept = bytearray(data[:PREFACE_BYTES])
+    begin = PREFACE_BYTES
+    while begin < len(data):
+        end = begin + FRAME_HEAD_BYTES + int.from_bytes(data[begin : begin + 3])
+        if data[begin + 3 : begin + 4] != PING:
+            kept += data[begin:end]
+        begin = end
+    return bytes(kept)
 
 
 @asynccontextmanager

@@ -4,6 +4,8 @@ async with servers(folder, gateways=2) as venue:
     await venue.kill("matching")
     await venue.start("matching")
     venue.gateway_networks[0].back.holds()
+
+At the end of the block the journal is held against the invariants, whatever the block was about.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ from runtime.stack.home import isolated
 from runtime.stack.processes import Process, Program
 from runtime.tokens import make_keys
 from tests.integration.faults.network import Network, network
+from tests.integration.faults.truth import Truth, read_truth
 
 ACCOUNTS = tuple(f"FAULT-{number}" for number in range(8))
 SYMBOLS = ("AAPL", "MSFT")
@@ -69,6 +72,7 @@ class Servers:
         self._count = gateways
         self._networks = AsyncExitStack()
         self._processes: dict[str, Process] = {}
+        self._truth: Truth | None = None
         self.gateway_settings: list[Settings] = []
         self.matching_networks: list[Network] = []
         self.gateway_networks: list[Network] = []
@@ -99,6 +103,7 @@ class Servers:
 
     async def start(self, name: str, before: str = "") -> None:
         """Starts a process that does not run and waits until it is healthy; `before` is carried out in it first."""
+        self._truth = None
         if before:
             program = self._processes[name].program
             command = [*program.command[:2], before + SERVE, *program.command[3:]]
@@ -118,15 +123,34 @@ class Servers:
         """Waits until a process that runs is healthy."""
         await self._processes[name].wait_ready()
 
+    async def truth(self) -> Truth:
+        """Kills matching and reads what happened.
+
+        Raises:
+            DamagedJournalError, ReplayMismatchError, AssertionError: an invariant does not hold, as `read_truth` says.
+        """
+        if self._truth is None:
+            await self.kill("matching")
+            self._truth = read_truth(self.settings.journal_dir)
+        return self._truth
+
     def log(self, name: str) -> str:
         """Everything that a process has logged."""
         return self._processes[name].program.log.read_text()
 
-    async def metric(self, number: int, name: str) -> float:
-        """A metric of a gateway."""
-        url = f"http://127.0.0.1:{self.gateway_settings[number].gateway_metrics_port}/metrics"
+    async def metric(self, server: int | str, name: str) -> float:
+        """A metric of a gateway, by its number, or of matching; the sum where it has labels."""
+        matching = self.settings.matching_metrics_port
+        port = self.gateway_settings[server].gateway_metrics_port if isinstance(server, int) else matching
+        url = f"http://127.0.0.1:{port}/metrics"
         text = await asyncio.to_thread(lambda: urlopen(url).read().decode())
-        return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} "))
+        found = [line for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+        assert found, f"there is no metric {name}"
+        return sum(float(line.split()[-1]) for line in found)
+
+    def token(self, *accounts: str) -> DevKeyTokens:
+        """Tokens of a market maker with these accounts."""
+        return DevKeyTokens.from_settings(self.settings, subject="tester", roles=["market_maker"], accounts=accounts)
 
     def client(
         self,
@@ -136,8 +160,7 @@ class Servers:
         patience: Patience = PATIENT,
     ) -> Client:
         """A client of `accounts`, or of all; of all gateways, of those with these numbers, or at these addresses."""
-        named = accounts or ACCOUNTS
-        token = DevKeyTokens.from_settings(self.settings, subject="tester", roles=["market_maker"], accounts=named)
+        token = self.token(*(accounts or ACCOUNTS))
         chosen = addresses or [self.addresses[number] for number in gateways] or self.addresses
         return Client(chosen, token=token, patience=patience)
 
@@ -169,10 +192,11 @@ def _process(program: Program) -> Process:
 
 @asynccontextmanager
 async def servers(folder: Path, *, gateways: int = 1, **overrides: Any) -> AsyncIterator[Servers]:
-    """Servers that run as long as the block does."""
+    """Servers that run as long as the block does; then its invariants must hold."""
     made = Servers(folder, gateways, **overrides)
     try:
         await made.open()
         yield made
+        await made.truth()
     finally:
         await made.close()

@@ -6,6 +6,8 @@ the number of the command that it answers.
 
 import asyncio
 import random
+from collections.abc import Callable
+from contextlib import aclosing
 
 from google.protobuf.message import Message
 from ordergate.orders.v1 import order_entry_pb2 as entry
@@ -46,14 +48,24 @@ class SessionTrader:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Sends frames until it is told to stop, then waits for the answers."""
-        reading = asyncio.create_task(self._read())
         while not stopping.is_set():
             await self._send([self._command() for _ in range(self._random.randint(1, FRAME_COMMANDS_MAX))])
             await asyncio.sleep(2 * PAUSE_S)
         await self._session.drained()
-        await self._session.quiet()
-        await self._session.close()
-        await reading
+
+    async def listen(self, is_last: Callable[[orders.ExecutionReport], bool]) -> None:
+        """Reads until it has heard the last report there is, which is not its own."""
+        async with aclosing(self._session.frames()) as frames:
+            async for frame in frames:
+                at = self._history.now()
+                for report in frame.reports:
+                    self._heard.reports.append((at, report))
+                    if report.correlation_id:
+                        self._take_report(report.correlation_id, report)
+                for reply in frame.replies:
+                    self._take_reply(at, reply)
+                if any(map(is_last, frame.reports)):
+                    return
 
     def _command(self) -> entry.SessionCommand:
         self._keys += 1
@@ -118,16 +130,6 @@ class SessionTrader:
             terms = request if name == "submit" else None
             self._asked[len(self._asked) + 1] = self._history.ask(KINDS[name][1], self._account, key, terms)
         await self._session.send(commands)
-
-    async def _read(self) -> None:
-        async for frame in self._session.frames():
-            at = self._history.now()
-            for report in frame.reports:
-                self._heard.reports.append((at, report))
-                if report.correlation_id:
-                    self._take_report(report.correlation_id, report)
-            for reply in frame.replies:
-                self._take_reply(at, reply)
 
     def _take_report(self, correlation_id: int, report: orders.ExecutionReport) -> None:
         request = self._take(correlation_id, report, report.cl_ord_id)

@@ -1,15 +1,17 @@
 """What refusals leave behind: nothing. A connection takes as many as there are."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import pytest
+import pytest_asyncio
 from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.orders.v1 import orders_pb2 as orders
 from ordergate.orders.v1 import portfolio_pb2 as portfolio
 
 from runtime.limits import STREAMS_MAX
+from tests.integration.faults.truth import read_truth
 from tests.integration.gateway.venue import Venue, reports_of, session, terms
 
 pytest_plugins = ["tests.integration.gateway.conftest"]
@@ -25,10 +27,18 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
+@pytest_asyncio.fixture
+async def proven_venue(venue: Venue) -> AsyncIterator[Venue]:
+    """The shared venue, whose journal is held against the invariants; nobody writes there any more, so it stays up."""
+    yield venue
+    read_truth(venue.settings.journal_dir)
+
+
 @pytest.mark.parametrize("kind", ["shape", "risk", "unknown order", "role", "stream", "session"])
 @pytest.mark.usefixtures("without_collector")
-async def test_a_refused_call_gives_its_place_back(venue: Venue, kind: str) -> None:
+async def test_a_refused_call_gives_its_place_back(proven_venue: Venue, kind: str) -> None:
     """More refusals than a connection may have calls at once, and the next call is answered all the same."""
+    venue = proven_venue
     stranger = venue.as_role("auditor", accounts=[])
     far_too_many = terms(qty="100000000", price="1000000.00")
     off_tick = terms(price="1.001")

@@ -15,5 +15,5 @@ async def test_nobody_was_lied_to(tmp_path: Path) -> None:
     print(f"seed {SEED}")
     outcome = await campaign(tmp_path, SEED, rounds=1)
     print(summary(outcome))
-    assert len(outcome.faults) == 10
+    assert len(outcome.faults) == 12
     require_truth(outcome.history, outcome.truth)

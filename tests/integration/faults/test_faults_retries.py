@@ -7,7 +7,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from clients.sdk import Client, OrdergateError
 from tests.integration.faults.servers import ACCOUNTS, SYMBOLS, Servers
-from tests.integration.faults.truth import Truth, read_truth
+from tests.integration.faults.truth import Truth
 
 CLIENTS = 50
 RETRIES = 10_000
@@ -89,8 +89,7 @@ async def test_ten_thousand_retries_execute_once(pair: Servers) -> None:
     assert retries.done == RETRIES + ORDERS * CLIENTS
     different = {key: told for key, told in retries.answers.items() if len(told) != 1}
     assert not different, different
-    await pair.kill("matching")
-    truth = read_truth(pair.settings.journal_dir)
+    truth = await pair.truth()
     keys = [
         (f"retry-{number}-{place}", ACCOUNTS[number % len(ACCOUNTS)]) for number in range(CLIENTS) for place in range(4)
     ]

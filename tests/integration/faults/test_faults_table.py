@@ -17,8 +17,8 @@ from ordergate.types.v1 import types_pb2 as types
 
 from clients.sdk import Client, Patience
 from clients.sdk.errors import NotFound, Unavailable
-from tests.integration.faults.servers import ACCOUNTS, Servers, servers
-from tests.integration.faults.truth import read_truth
+from tests.integration.faults.network import Network
+from tests.integration.faults.servers import ACCOUNTS, PATIENT, Servers, servers
 from tests.integration.gateway.valkey import store
 
 ACCOUNT, OTHER = ACCOUNTS[:2]
@@ -190,8 +190,7 @@ async def test_the_clock_steps_back(pair: Servers) -> None:
     times = [report.sequenced_unix_ns for report in (*before, *after)]
     assert times == sorted(set(times))
     assert after[0].durable_unix_ns < time.time_ns() - 3_000_000_000_000, "its clock is behind indeed"
-    await pair.kill("matching")
-    truth = read_truth(pair.settings.journal_dir)
+    truth = await pair.truth()
     recorded = [event.time_unix_ns for event in truth.events.values()]
     assert recorded == sorted(recorded)
 
@@ -211,7 +210,81 @@ async def test_a_client_moves_before_its_gateway_stops(pair: Servers) -> None:
         await stopping
         seqs = [(await one).seq for one in sent]
     assert len(set(seqs)) == len(sent)
-    await pair.kill("matching")
-    truth = read_truth(pair.settings.journal_dir)
+    truth = await pair.truth()
     accepted = [seq for seq in truth.by_account[ACCOUNT] if truth.events[seq].order.exec_type == types.EXEC_TYPE_NEW]
     assert accepted == sorted(seqs)
+
+
+def way_of(pair: Servers, way: str) -> Network:
+    """The network of clients to the first gateway, or of that gateway to matching."""
+    return (pair.gateway_networks if way == "client" else pair.matching_networks)[0]
+
+
+@pytest.mark.parametrize("way", ["client", "link"])
+async def test_what_was_said_is_said_again(pair: Servers, way: str) -> None:
+    """A duplicate of a whole connection, mass cancel and all, changes nothing, and whoever spoke on it goes on; a
+    link's logs on once more as the same run of its gateway, which takes its place back (I2)."""
+    network = way_of(pair, way)
+    async with (
+        pair.client(ACCOUNT, gateways=[0]) as client,
+        client.session([ACCOUNT], cancel_on_disconnect=False, heartbeat_interval_s=1) as session,
+    ):
+        for trader in (client, session):
+            await trader.submit(far())
+        canceled = await client.mass_cancel(ACCOUNT, symbol="AAPL", cl_ord_id="all")
+        kept = [(await trader.submit(far())).order_id for trader in (client, session)]
+        carried_out = await pair.metric("matching", "ordergate_matching_commands_total")
+        if way == "link":
+            network.there.holds()  # else the gateway takes its place back before its duplicate is through
+        assert network.duplicates() == 1
+        while await pair.metric("matching", "ordergate_matching_commands_total") < carried_out + 6:
+            pass  # the beginning of the session, four orders and the mass cancel
+        network.there.passes()
+        kept += [(await trader.submit(far())).order_id for trader in (client, session)]
+        snapshot = await client.snapshot(ACCOUNT)
+    assert ("another process has this gateway's name" in pair.log("gateway-0")) == (way == "link")
+    assert canceled.canceled_orders == 2
+    assert sorted(order.order_id for order in snapshot.open_orders) == sorted(kept)
+    truth = await pair.truth()
+    assert [len(seqs) for seqs in truth.by_command.values()] == [1] * 7
+
+
+@pytest.mark.parametrize("way", ["client", "link"])
+async def test_a_duplicate_comes_first(pair: Servers, way: str) -> None:
+    """What is held up is carried out by its duplicate, once; when it arrives itself, its caller gets that answer."""
+    network = way_of(pair, way)
+    async with (
+        pair.client(ACCOUNT, gateways=[0]) as client,
+        pair.client(ACCOUNT, gateways=[1]) as witness,
+        aclosing(witness.reports(ACCOUNT, resume_after=0)) as reports,
+    ):
+        first = await client.submit(far())
+        assert (await anext(reports)).seq == first.seq
+        network.there.holds()
+        asked = asyncio.create_task(client.submit(far()))
+        heard = asyncio.ensure_future(anext(reports))
+        while not heard.done():
+            network.duplicates()
+            await asyncio.wait({heard}, timeout=0.2)
+        assert not asked.done()
+        network.heals()
+        answer = await asked
+        assert answer.poss_dup
+        assert answer.seq == (await heard).seq
+
+
+@pytest.mark.parametrize("way", ["client", "link"])
+async def test_a_piece_is_repeated_within_a_connection(pair: Servers, way: str) -> None:
+    """The peer ends the connection or ignores the repetition; nothing is carried out twice, and the caller gets the
+    one answer there is (I2)."""
+    network = way_of(pair, way)
+    async with pair.client(ACCOUNT, gateways=[0]) as client:
+        await client.submit(far())
+        network.there.repeats()
+        asked = asyncio.create_task(client.submit(far()))
+        await network.there.struck()
+        await asyncio.wait({asked}, timeout=PATIENT.call_s)
+        await network.cut()
+        answer = await asked
+    truth = await pair.truth()
+    assert sorted(seq for seqs in truth.by_command.values() for seq in seqs)[1:] == [answer.seq]

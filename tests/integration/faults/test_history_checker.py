@@ -52,7 +52,17 @@ def refused(outcome: Outcome) -> Request:
 
 def listener(outcome: Outcome) -> Heard:
     """A reader of one account."""
-    return next(one for one in outcome.history.readers if one.complete and len(one.accounts) == 1)
+    return next(one for one in outcome.history.readers if one.name.startswith("reports of"))
+
+
+def session(outcome: Outcome) -> Heard:
+    """A session, as a reader."""
+    return next(one for one in outcome.history.readers if one.name.startswith("session"))
+
+
+def raw(outcome: Outcome) -> Heard:
+    """The reader that nothing stands before."""
+    return next(one for one in outcome.history.readers if one.name.startswith("raw"))
 
 
 def looked_up(outcome: Outcome) -> Lookup:
@@ -73,6 +83,20 @@ def append(outcome: Outcome, event: wire.Event, **changes: object) -> None:
     forged.seq = forged.command_seq = forged.order.order_id = outcome.truth.last_seq + 1
     for name, value in changes.items():
         setattr(forged.order, name, value)
+    outcome.truth.add(forged, outcome.truth.epochs[outcome.truth.last_seq])
+
+
+def carried_out(outcome: Outcome, request: Request, key: str) -> None:
+    """Writes what answers a request behind the journal once more, as if it had come under that key."""
+    forged = wire.Event()
+    forged.CopyFrom(outcome.truth.events[request.seq])
+    forged.seq = forged.command_seq = outcome.truth.last_seq + 1
+    if forged.HasField("order"):
+        forged.order.cl_ord_id = key
+    elif forged.HasField("orders_mass_canceled"):
+        forged.orders_mass_canceled.cl_ord_id = key
+    else:
+        forged.mass_quote_accepted.quote_id = key
     outcome.truth.add(forged, outcome.truth.epochs[outcome.truth.last_seq])
 
 
@@ -151,9 +175,41 @@ def executed_again(outcome: Outcome) -> None:
     append(outcome, outcome.truth.events[accepted(outcome).seq])
 
 
+def canceled_in_mass_again(outcome: Outcome) -> None:
+    """A mass cancel that is in the journal twice."""
+    request = accepted(outcome, types.REQUEST_KIND_MASS_CANCEL)
+    carried_out(outcome, request, request.key)
+
+
+def quoted_again(outcome: Outcome) -> None:
+    """A quote that is in the journal twice."""
+    request = accepted(outcome, types.REQUEST_KIND_QUOTE)
+    carried_out(outcome, request, request.key)
+
+
 def of_nobody(outcome: Outcome) -> None:
     """An order that nobody placed."""
     append(outcome, outcome.truth.events[accepted(outcome).seq], cl_ord_id="of nobody")
+
+
+def cancel_of_nobody(outcome: Outcome) -> None:
+    """A cancel that nobody sent."""
+    carried_out(outcome, accepted(outcome, types.REQUEST_KIND_CANCEL), "of nobody")
+
+
+def replace_of_nobody(outcome: Outcome) -> None:
+    """A replace that nobody sent."""
+    carried_out(outcome, accepted(outcome, types.REQUEST_KIND_REPLACE), "of nobody")
+
+
+def mass_cancel_of_nobody(outcome: Outcome) -> None:
+    """A mass cancel that nobody sent."""
+    carried_out(outcome, accepted(outcome, types.REQUEST_KIND_MASS_CANCEL), "of nobody")
+
+
+def quote_of_nobody(outcome: Outcome) -> None:
+    """A quote that nobody sent."""
+    carried_out(outcome, accepted(outcome, types.REQUEST_KIND_QUOTE), "of nobody")
 
 
 def of_another_quantity(outcome: Outcome) -> None:
@@ -191,6 +247,22 @@ def missing(outcome: Outcome) -> None:
 def missing_at_the_end(outcome: Outcome) -> None:
     """The last reports, which never came."""
     del listener(outcome).reports[-1:]
+
+
+def missing_at_the_end_of_a_session(outcome: Outcome) -> None:
+    """The last report of a session, which never came."""
+    del session(outcome).reports[-1:]
+
+
+def missing_from_a_session(outcome: Outcome) -> None:
+    """All that a session was due, and of which nothing came."""
+    session(outcome).reports.clear()
+
+
+def twice_where_nobody_filters(outcome: Outcome) -> None:
+    """The last report, which came again to the reader without the SDK."""
+    reports = raw(outcome).reports
+    reports.append(reports[-1])
 
 
 def twice(outcome: Outcome) -> None:
@@ -275,11 +347,33 @@ LIES: list[tuple[str, Callable[[Outcome], None]]] = [
         )
     ),
     ("original", with_another_answer),
-    ("original", executed_again),
-    ("phantom", of_nobody),
-    ("phantom", of_another_quantity),
+    *(("original", lie) for lie in (executed_again, canceled_in_mass_again, quoted_again)),
+    *(
+        ("phantom", lie)
+        for lie in (
+            of_nobody,
+            cancel_of_nobody,
+            replace_of_nobody,
+            mass_cancel_of_nobody,
+            quote_of_nobody,
+            of_another_quantity,
+        )
+    ),
     *(("refused", lie) for lie in (for_another_reason, as_another_kind, without_an_event, refused_and_executed)),
-    *(("reports", lie) for lie in (missing, missing_at_the_end, twice, out_of_order, altered, of_another_account)),
+    *(
+        ("reports", lie)
+        for lie in (
+            missing,
+            missing_at_the_end,
+            missing_at_the_end_of_a_session,
+            missing_from_a_session,
+            twice,
+            twice_where_nobody_filters,
+            out_of_order,
+            altered,
+            of_another_account,
+        )
+    ),
     *(
         ("lookup", lie)
         for lie in (

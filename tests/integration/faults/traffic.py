@@ -214,5 +214,4 @@ class Listener:
             async for report in reports:
                 self.heard.reports.append((self._history.now(), report))
                 if is_last(report):
-                    break
-        self.heard.complete = True
+                    return
