@@ -52,6 +52,7 @@ class AuditLog:
         # Guards both of the above, and tells of their changes.
         self._changed = asyncio.Condition()
         self._journal_seq = 0
+        self._stored_seq = 0
         self._unsigned = asyncio.Event()
         self._retry_s = RETRY_MIN_S
         self._checkpoint_ns = 0
@@ -157,7 +158,7 @@ class AuditLog:
                 pending.add(event, received_ns)
                 if number % EVENTS_WITHOUT_PAUSE == 0:
                     await asyncio.sleep(0)
-            self._journal_seq = batch.journal_seq
+            self._hear(batch.journal_seq)
             self._changed.notify_all()
 
     async def caught_up(self, epoch: int, journal_seq: int) -> None:
@@ -168,7 +169,7 @@ class AuditLog:
             LogCorrupt: the journal ends before the log does.
         """
         self._require_epoch(epoch)
-        self._journal_seq = journal_seq
+        self._hear(journal_seq)
         if self._pending.last_seq < journal_seq:
             raise FeedGapError(f"the journal ends at {journal_seq}, but after {self._pending.last_seq} all is lost")
         state = self._state
@@ -264,9 +265,15 @@ class AuditLog:
         self._retry_s = min(RETRY_MAX_S, self._retry_s * 2)
         self._health.set(False, "the database of the audit log cannot be reached")
 
+    def _hear(self, journal_seq: int) -> None:
+        """Notes how far the journal goes; the lag is known while the database is away too."""
+        self._journal_seq = journal_seq
+        metrics.lag.set(max(0, journal_seq - self._stored_seq))
+
     def _show(self, state: LogState) -> None:
         metrics.size.set(state.seq)
-        metrics.lag.set(max(0, self._journal_seq - state.seq))
+        self._stored_seq = state.seq
+        self._hear(self._journal_seq)
         if not self._health.serving:
             self._health.set(True)
 

@@ -42,11 +42,5 @@ class Accounts:
                 text = "there is no such account"
                 raise Refused(types.REASON_ACCOUNT_UNKNOWN, text, field="account", metadata={"account": account[:40]})
             if any(self._instruments.get(state.symbol) is None for state in ledger.positions):
-                await self._learn()
+                await self._link.learn()
         return ledger
-
-    async def _learn(self) -> None:
-        """Takes in the listed instruments: the ledger may be ahead of what the link has told."""
-        listed = await self._link.stub.ListInstruments(link_wire.ListInstrumentsRequest())
-        for terms in listed.instruments:
-            self._instruments.add(terms)

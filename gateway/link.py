@@ -22,6 +22,7 @@ from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge
 
 from gateway.events import Event
+from runtime.calls import REQUEST_BYTES_MAX
 from runtime.channels import Renewable, service_channel
 from runtime.clock import unix_ns
 from runtime.errors import Refused, reason_of
@@ -31,6 +32,9 @@ from runtime.settings import Settings
 from runtime.tokens import service_metadata
 
 FRAME_COMMANDS_MAX = 1_024
+FRAME_BYTES_MAX = REQUEST_BYTES_MAX // 2
+"""Bytes of a message to matching. One that matching would not read would be sent again for ever."""
+COMMAND_OVERHEAD_BYTES = 8
 PENDING_COMMANDS_MAX = 65_536
 SILENCE_MAX_S = 5.0
 RETRY_MIN_S = 0.05
@@ -77,10 +81,20 @@ class _Outbox:
         await self.gathered.wait()
         if self.closed:
             return []
-        taken, self.commands = self.commands[:FRAME_COMMANDS_MAX], self.commands[FRAME_COMMANDS_MAX:]
+        count = self._fitting()
+        taken, self.commands = self.commands[:count], self.commands[count:]
         if not self.commands:
             self.gathered.clear()
         return taken
+
+    def _fitting(self) -> int:
+        """How many of the oldest commands fit into a message, at least one; one by itself always does."""
+        size = 0
+        for count, (_, command) in enumerate(self.commands[:FRAME_COMMANDS_MAX]):
+            size += len(command) + COMMAND_OVERHEAD_BYTES
+            if size > FRAME_BYTES_MAX and count:
+                return count
+        return FRAME_COMMANDS_MAX
 
     def close(self) -> None:
         """Lets whoever waits go: a call that has ended does not end the reader of its own requests."""
@@ -283,11 +297,15 @@ class Link:
             frame = wire.LinkFrame(first_correlation=taken[0][0], commands=[command for _, command in taken])
             yield wire.LinkRequest(frame=frame)
 
-    async def _catch_up(self, first: wire.LinkResponse) -> None:
-        """Learns the instruments, and reads the events that passed while there was no link."""
+    async def learn(self) -> None:
+        """Takes in the listed instruments; answers of matching may be ahead of what the link has told."""
         listed = await self.stub.ListInstruments(wire.ListInstrumentsRequest())
         for terms in listed.instruments:
             self._instruments.add(terms)
+
+    async def _catch_up(self, first: wire.LinkResponse) -> None:
+        """Learns the instruments, and reads the events that passed while there was no link."""
+        await self.learn()
         accepted_seq = first.accepted.last_seq
         self.epoch = first.epoch
         if self.last_seq is None:
@@ -302,6 +320,8 @@ class Link:
         )
         try:
             async for response in self.stub.StreamEvents(request):
+                if response.prev_seq != self.last_seq:
+                    raise EOFError(f"the feed goes on after {response.prev_seq}, not after {self.last_seq}")
                 self._hear(response.events, 0)
         except grpc.aio.AioRpcError as error:
             if reason_of(error) != types.REASON_SNAPSHOT_REQUIRED:
@@ -310,6 +330,9 @@ class Link:
             for watcher in self._watchers:
                 watcher.missed()
             self.last_seq = until_seq
+        if self.last_seq != until_seq:
+            # Matching ends its streams when it is told to stop.
+            raise EOFError(f"the feed ended at {self.last_seq}, and {until_seq} has happened")
 
     def _resend(self) -> None:
         """Puts every unanswered command in line again, in the old order."""

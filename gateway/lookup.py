@@ -7,6 +7,7 @@ field at fault; a matching server that cannot be reached is a coded refusal.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from ordergate.types.v1 import types_pb2 as types
 
 from gateway.admission import check_key, order_id_of
 from gateway.convert import checked, order_of
+from gateway.events import Event
 from gateway.link import Link
 from runtime.errors import Refused
 from runtime.instruments import Instruments
@@ -48,6 +50,7 @@ class Lookup:
         )
         with matching_reached():
             found = await self._link.stub.LookupOrder(lookup)
+            await self._know([found.order] if found.HasField("order") else [])
         if not found.HasField("order"):
             metadata = {"account": request.account[:40], "order_id": request.order_id, "cl_ord_id": request.cl_ord_id}
             raise Refused(types.REASON_ORDER_UNKNOWN, "there is no such order", metadata=metadata)
@@ -74,9 +77,15 @@ class Lookup:
         )
         with matching_reached():
             page = await self._link.stub.ScanOrders(scan)
+            await self._know(page.orders)
         listed = [order_of(state, self._instruments) for state in page.orders]
         token = _page_token(listed[-1].order_id) if page.more else ""
         return wire.ListOrdersResponse(orders=listed, next_page_token=token)
+
+    async def _know(self, states: Iterable[link_wire.OrderState]) -> None:
+        """Makes sure that the instruments of orders are known: without them prices and quantities would be wrong."""
+        if any(self._instruments.get(Event(state.last_event).symbol) is None for state in states):
+            await self._link.learn()
 
     async def check(self, command: bytes, symbol: str) -> wire.CheckOrderResponse:
         """What would become of the order that `command` would place.

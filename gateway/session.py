@@ -78,6 +78,9 @@ class Session(Reader):
         """Whether its end was handed to the link."""
         self.break_off: Callable[[], None] | None = None
         """Breaks the call off; given by whoever runs the session."""
+        self.on_gone: Callable[[], None] | None = None
+        """Hears that the venue has answered its end; given by whoever has the sessions."""
+        self._history: asyncio.Task[None] | None = None
         self.end: types.StreamEnd | None = None
 
     # Its life in the venue
@@ -108,7 +111,7 @@ class Session(Reader):
         """Ends the session in the venue, once, whether or not matching can be reached now."""
         if not self.has_left:
             self.has_left = True
-            self._link.submit_surely(self.commands.closing(), _Nobody())
+            self._link.submit_surely(self.commands.closing(), _Closing(self))
 
     # Its life as a stream
 
@@ -148,6 +151,9 @@ class Session(Reader):
         tag = direct.pop(event.seq, None) if direct else None
         if tag is not None or not self._answers_only:
             self.offer((event, epoch, durable_unix_ns, tag or 0))
+            if tag and self.closed and self.replaying:
+                # It did not fit, and comes from history; which command it answers does not.
+                direct[event.seq] = tag
 
     def overflow(self) -> None:
         """Cuts the reader; one that is still at its history reads that further instead."""
@@ -222,7 +228,7 @@ class Session(Reader):
         if self._is_open:
             accepted.resume_after = self._sent_seq
             yield self._message(self._sent_seq, logon=accepted)
-        replay = asyncio.create_task(self._replay(), name=f"history of {self.stream_id}")
+        self._history = asyncio.create_task(self._replay(), name=f"history of {self.stream_id}")
         try:
             while True:
                 for notice in self._taken_notices():
@@ -240,7 +246,12 @@ class Session(Reader):
                 elif not await self._has_news():
                     yield self._message(self._position(), heartbeat=self._heartbeat())
         finally:
-            replay.cancel()
+            self.forget_history()
+
+    def forget_history(self) -> None:
+        """Reads the past no further; the generators around a call may be closed late when its client goes away."""
+        if self._history is not None:
+            self._history.cancel()
 
     def handing(self) -> None:
         """Notes that a message is on its way to the client."""
@@ -389,6 +400,28 @@ class _Opening:
         """It was not taken."""
         del tag
         self._session.finish(refused.reason, refused.text)
+
+
+class _Closing:
+    """Waits for the answer to the command that ends a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
+        """It has ended; or the venue had ended it before."""
+        del tag, told, durable_unix_ns, repeated
+        self._gone()
+
+    def refused(self, tag: int, refused: Refused) -> None:
+        """It was not taken: matching writes down the end of a session even where it has no room for orders."""
+        del tag
+        log.error("a session's end was not taken", reason=refused.reason, text=refused.text)
+        self._gone()
+
+    def _gone(self) -> None:
+        if self._session.on_gone is not None:
+            self._session.on_gone()
 
 
 class _Nobody:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -61,7 +62,8 @@ class Sessions:
         self._lifetimes = lifetimes
         self._limits = limits
         self._numbers = count(1)
-        self._live: dict[str, Session] = {}
+        self._known: dict[str, Session] = {}
+        """Every session until the venue has answered its end: what it has sent may be sent again until then."""
         link.watch(self)
 
     async def serve(self, requests: Requests, context: Any) -> AsyncIterator[wire.OrderSessionResponse | bytes]:
@@ -83,24 +85,28 @@ class Sessions:
 
     def session_closed(self, session_id: str) -> None:
         """Ends a session that the venue has ended: its gateway was away from it for too long."""
-        session = self._live.get(session_id)
-        if session is None or session.has_left:
+        session = self._known.get(session_id)
+        if session is None:
             return
         if not self._link.up.is_set():
             session.reopen()
-        session.finish(types.REASON_MATCHING_UNAVAILABLE, "the venue has ended the session: its gateway was away")
+        if not session.has_left:
+            session.finish(types.REASON_MATCHING_UNAVAILABLE, "the venue has ended the session: its gateway was away")
 
     def missed(self) -> None:
         """Ends every session: nobody knows what was missed, the end of sessions perhaps."""
-        for session in self._live.values():
-            session.reopen()
-            session.finish(types.REASON_SNAPSHOT_REQUIRED, "events have passed that are not kept any more")
+        self._begin_again(types.REASON_SNAPSHOT_REQUIRED, "events have passed that are not kept any more")
 
     def displaced(self) -> None:
         """Ends every session here, as the venue has done."""
-        for session in self._live.values():
+        self._begin_again(types.REASON_MATCHING_UNAVAILABLE, "another process has taken this gateway's place")
+
+    def _begin_again(self, reason: types.Reason.ValueType, text: str) -> None:
+        """Lets every session end, those that have ended here too, in which something may be sent again."""
+        for session in self._known.values():
             session.reopen()
-            session.finish(types.REASON_MATCHING_UNAVAILABLE, "another process has taken this gateway's place")
+            if not session.has_left:
+                session.finish(reason, text)
 
     def began(self, session: Session, context: Any) -> Life:
         """Lets a session live: it hears reports, and is looked after.
@@ -115,17 +121,21 @@ class Sessions:
             self._lifetimes.end(life)
             raise
         self._reports.subscribe(session)
-        self._live[session.stream_id] = session
+        self._known[session.stream_id] = session
+        session.on_gone = partial(self._forget, session.stream_id)
         log.info("session begins", session=session.stream_id, name=session.terms.name)
         return life
 
     def ended(self, session: Session, life: Life) -> None:
         """Lets go of a session, in the venue too."""
-        self._live.pop(session.stream_id, None)
+        session.forget_history()
         self._reports.unsubscribe(session)
         self._lifetimes.end(life)
         self._limits.forget_session(session.stream_id)
         session.leave()
+
+    def _forget(self, session_id: str) -> None:
+        self._known.pop(session_id, None)
 
     async def _logged_on(self, requests: Requests) -> Terms:
         try:

@@ -265,7 +265,7 @@ class Sequencer:
         if self._journal.storage_low:
             return types.REASON_STORAGE_FULL
         is_old = received_unix_ns and unix_ns() - received_unix_ns > self._age_max_ns
-        if is_old and not any(self._engine.lookup(account, 0, key) for account, key in _keys(body)):
+        if is_old and not all(self._engine.lookup(account, 0, key) for account, key in _keys(body)):
             too_late_total.inc()
             return types.REASON_TOO_LATE
         return types.REASON_UNSPECIFIED

@@ -95,7 +95,7 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             LinkTooSlowError: it did not take its results while they were kept.
             Refused: a newer link has taken its place.
         """
-        number, answered, said_s = self._feed.last_number, 0, 0.0
+        number, answered, said_s = self._feed.last_number, 0, time.monotonic()
         yield wire.LinkResponse(epoch=self._epoch, accepted=wire.LinkAccepted(last_seq=self._feed.last_seq))
         while not self._closing.is_set():
             if gateway.is_displaced:
@@ -103,15 +103,16 @@ class MatchingService(matching_pb2_grpc.MatchingServiceServicer):
             if gateway.reading is not None and gateway.reading.done() and answered >= gateway.reading.result():
                 return
             batches = await self._feed.told(link_id, number, said_s, HEARTBEAT_S)
-            if not batches:
-                heartbeat = wire.LinkHeartbeat(last_seq=self._feed.last_seq)
-                yield wire.LinkResponse(epoch=self._epoch, heartbeat=heartbeat)
-                continue
-            number = batches[-1].number
+            number = batches[-1].number if batches else number
             answered += sum(batch.answered(link_id) for batch in batches)
             for message in _messages(batches, link_id):
                 said_s = time.monotonic()
                 yield wire.LinkResponse(epoch=self._epoch, batch=message[0], further=message[1:])
+            # Others' repetitions are batches too, of which this link has nothing to hear.
+            if time.monotonic() - said_s >= HEARTBEAT_S:
+                said_s = time.monotonic()
+                heartbeat = wire.LinkHeartbeat(last_seq=self._feed.last_seq)
+                yield wire.LinkResponse(epoch=self._epoch, heartbeat=heartbeat)
 
     async def StreamEvents(
         self, request: wire.StreamEventsRequest, context: Any

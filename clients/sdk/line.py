@@ -51,6 +51,10 @@ class Line(ABC):
     async def _send_chunk(
         self, chunk: Sequence[entry.SessionCommand], waiting: "asyncio.Future[Answer] | None" = None
     ) -> None:
+        """Sends commands to the end, whoever stops waiting: with a write that is cancelled gRPC ends the whole call."""
+        await asyncio.shield(self._spawn(self._sent(chunk, waiting)))
+
+    async def _sent(self, chunk: Sequence[entry.SessionCommand], waiting: "asyncio.Future[Answer] | None") -> None:
         async with self._lock:
             for command in chunk:
                 self._give_key(command)
@@ -140,7 +144,8 @@ class Line(ABC):
             with suppress(errors.Unavailable):
                 await wire.write(call, message)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -23,6 +23,11 @@ NS_PER_MS: Final = 1_000_000
 KEY_PREFIX: Final = "{ordergate}:rate:"
 """How the keys of shared buckets begin; the braces keep them together in a cluster."""
 
+OF_CALLERS: Final = frozenset(
+    {wire.RATE_SCOPE_ACCOUNT_ORDERS, wire.RATE_SCOPE_ACCOUNT_CANCELS, wire.RATE_SCOPE_ACCOUNT_QUERIES}
+)
+"""Budgets whose names callers give; those of sessions are the gateway's own, and differ at their ends."""
+
 Scope: TypeAlias = wire.RateScope.ValueType
 
 refused_total = Counter("ordergate_gateway_rate_refused_total", "Requests refused because of a rate limit.", ["scope"])
@@ -100,7 +105,8 @@ class Budgets:
         )
 
     def _made(self, name: str, now_ns: int) -> Budget:
-        name = name[:NAME_CHARACTERS_MAX]
+        if self.scope in OF_CALLERS:
+            name = name[:NAME_CHARACTERS_MAX]
         known = self.by_name.get(name)
         if known is not None:
             return known

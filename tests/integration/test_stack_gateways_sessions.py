@@ -1,4 +1,4 @@
-"""Sessions and streams through Envoy whose gateway is lost: they go on at another one, with nothing missing or twice."""
+"""Sessions and streams through Envoy whose gateway is lost: they go on at another, with nothing missing or twice."""
 
 import asyncio
 from collections.abc import AsyncIterator
