@@ -6,7 +6,7 @@ from marketdata.trades import KEPT_TRADES_MAX
 from tests.load.latency import Latencies
 from tests.load.load import WAYS, Load, measure
 from tests.load.memory import slope
-from tests.load.soak import Growth, filling_bytes, must_be_flat
+from tests.load.soak import DESKS, MINUTES, RATE_PER_S, WARM_UP_SHARE, Growth, filling_bytes, must_be_flat
 
 
 async def test_load_by_each_way_loses_nothing() -> None:
@@ -47,6 +47,12 @@ def test_the_log_of_trades_may_fill() -> None:
     assert filling_bytes("gateway", 0, 10**9) == 0
     growth = Growth("marketdata", bytes_per_s=100_000, seconds=100, orders=10, filling_bytes=5_000_000)
     assert not growth.is_flat
+
+
+def test_ten_minutes_are_enough_for_matching() -> None:
+    """With what `make soak` does by itself the windows are full when matching begins to be held to its bound."""
+    orders = RATE_PER_S * MINUTES * 60
+    assert must_be_flat("matching", orders * WARM_UP_SHARE, DESKS)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,17 @@ async def test_a_silent_link_hears_heartbeats(settings: Settings, stub: Stub) ->
         assert link.heartbeats == [link.accepted.accepted.last_seq] * 2
 
 
+async def test_a_link_hears_heartbeats_while_others_only_repeat(settings: Settings, stub: Stub) -> None:
+    """Batches without events, and without an answer for it, are no reason to leave a link in silence."""
+    async with linked(settings, stub) as quiet, linked(settings, stub, "another") as busy:
+        placing = order("DEMO", BUY, 1, 100, "again")
+        await busy.carry_out(placing)
+        while len(quiet.heartbeats) < 2:
+            (result,) = await busy.carry_out(placing)
+            assert result.repeated is not None
+        assert not quiet.results
+
+
 async def test_queries_tell_orders_and_money(settings: Settings, stub: Stub) -> None:
     """After a trade: the order by either id, pages of orders, and the ledger of both accounts."""
     async with linked(settings, stub) as link:

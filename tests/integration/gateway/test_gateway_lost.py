@@ -53,8 +53,11 @@ class BareLink:
         self._sent += 1
         frame = matching.LinkFrame(first_correlation=self._sent, commands=[command.SerializeToString()])
         await self._call.write(matching.LinkRequest(frame=frame))
-        while self._sent not in (await self._call.read()).batch.correlations:
-            pass
+        answered: list[int] = []
+        while self._sent not in answered:
+            response = await self._call.read()
+            for batch in (response.batch, *response.further):
+                answered += batch.correlations
 
     async def session_with_order(self, name: str) -> str:
         """Begins a session and places an order in it; gives the order's key."""
@@ -269,6 +272,24 @@ async def test_a_client_that_leaves_while_the_link_is_down(own_venue: NewVenue) 
         await becomes(venue, second, CANCELED)
     assert await status_of(venue, first) == CANCELED
     await session_becomes(venue, accepted.session_id, "session_opened", "session_closed")
+
+
+async def test_a_client_that_leaves_before_the_venue_gives_its_gateway_up(own_venue: NewVenue) -> None:
+    """The client is gone, and the grace over, before the link is back: what is sent again does not stay in the book."""
+    venue = await linked(own_venue, gateway_grace_s=0.0)
+    before = live_gauge._value.get()
+    async with session(venue, cancel_on_disconnect=True) as client:
+        accepted = (await client.until("logon")).logon
+        first, second = await placed(client), new_key()
+        venue.cable.holds_requests()
+        await handed_over(client, second)
+        client.leave()
+        await eventually(lambda: live_gauge._value.get() == before)
+        await venue.cable.cut()
+        await becomes(venue, second, CANCELED)
+    assert await status_of(venue, first) == CANCELED
+    told = ("session_opened", "session_closed", "session_opened", "session_closed")
+    await session_becomes(venue, accepted.session_id, *told)
 
 
 async def test_a_session_that_the_venue_has_ended_ends(own_venue: NewVenue) -> None:

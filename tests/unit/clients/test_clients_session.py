@@ -84,6 +84,29 @@ async def test_what_was_never_answered_is_sent_again(gateway: ScriptedGateway, c
         assert (session.reconnects, session.resent) == (1, 2)
 
 
+async def test_who_stops_waiting_takes_nothing_back(gateway: ScriptedGateway, client: Client) -> None:
+    """Cancelled before its command could be written: the command goes out all the same, and the connection stands."""
+
+    async def script(line: SessionLine) -> None:
+        await line.log_on()
+        await line.answer(await line.commands())
+        await line.answer(await line.commands())
+        await line.until_left()
+
+    gateway.sessions = [script]
+    async with client.session(["A"]) as session, asyncio.timeout(10):
+        async with session._writing:
+            impatient = asyncio.create_task(session.ask(submits("a")[0]))
+            while not session.unanswered:
+                await asyncio.sleep(0)
+            impatient.cancel()
+            await asyncio.wait([impatient])
+            assert impatient.cancelled()
+        await session.send(submits("b"))
+        await session.drained()
+        assert (session.reconnects, session.last_seq) == (0, 2)
+
+
 async def test_a_replayed_report_answers_by_its_key(gateway: ScriptedGateway, client: Client) -> None:
     """A command that took effect before the break is answered by the replay, which knows no correlation ids."""
 

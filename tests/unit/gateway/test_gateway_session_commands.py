@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 from ordergate.auth.v1 import auth_pb2 as auth
@@ -139,6 +140,22 @@ async def test_what_waited_for_a_lease_does_not_follow_the_end(monkeypatch: pyte
     goes_on.set()
     await taking
     assert link.submitted == 0
+
+
+def test_an_answer_that_overflows_is_still_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While history is read, what does not fit any more comes from there; which command it answers is remembered."""
+    reports, instruments = Reports(Instruments()), Instruments()
+    reports.begin(10, 1)
+    terms = terms_of(wire.Logon(accounts=["A"], resume_after=5))
+    running = Session(SESSION, terms, session(limits(9, 9), "A"), Recorder(), reports, instruments)  # type: ignore[arg-type]
+    monkeypatch.setattr(Session, "queue_max", 1)
+    answers = running._answers
+    answers.direct.update({11: 101, 12: 102})
+    for seq in (11, 12):
+        running.hear(SimpleNamespace(seq=seq), 1, 0)  # type: ignore[arg-type]
+    assert answers.direct == {11: 101, 12: 102}
+    assert running.closed
+    assert not running.reports
 
 
 class Recorder:

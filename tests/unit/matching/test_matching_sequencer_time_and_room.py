@@ -141,7 +141,9 @@ async def test_what_comes_too_late_is_not_carried_out(bench: Bench, clock: Clock
     late = limit - 1
     basket = wire_commands.Command.FromString(bid("third")).new_order
     orders = wire_commands.NewOrderList(account="A", orders=[basket])
-    again = wire_commands.NewOrderList(account="A", orders=[wire_commands.Command.FromString(bid("in time")).new_order])
+    known = wire_commands.Command.FromString(bid("in time")).new_order
+    again = wire_commands.NewOrderList(account="A", orders=[known])
+    in_part = wire_commands.NewOrderList(account="A", orders=[known, basket])
     replace = wire_commands.ReplaceOrder(account="A", cl_ord_id="r", orig_cl_ord_id="in time", qty_nano=2 * 10**9)
     quote = wire_commands.MassQuote(account="A", quote_id="q")
     await bench.submit(
@@ -152,12 +154,13 @@ async def test_what_comes_too_late_is_not_carried_out(bench: Bench, clock: Clock
         aged(bid("in time"), late),
         aged(command(new_order_list=again), late),
         aged(cancel("in time"), late),
+        aged(command(new_order_list=in_part), late),
         first=10,
     )
     assert await bench.last_seq() == before + 1
     results = bench.feed.batches_after(0)[-1].results[LINK]
     assert [(refusal.correlation, refusal.reason) for refusal in results.refusals] == [
-        (number, types.REASON_TOO_LATE) for number in (10, 11, 12, 13)
+        (number, types.REASON_TOO_LATE) for number in (10, 11, 12, 13, 17)
     ]
     assert [replay.correlation for replay in results.replays] == [14, 15]
     assert told(bench)[-1].order.exec_type == types.EXEC_TYPE_CANCELED
