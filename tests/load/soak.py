@@ -38,7 +38,7 @@ RATE_PER_S, MINUTES, DESKS = 1_000.0, 10.0, 2
 SHARES = {"session": 0.6, "unary": 0.25, "rest": 0.15}
 """How the rate is shared among the ways."""
 WARM_UP_SHARE = 0.4
-"""So much of ten minutes, at a thousand orders a second, fills the windows of two desks and the log of trades nearly."""
+"""So much of ten minutes at a thousand orders a second fills the windows of two desks, and nearly the log of trades."""
 SAMPLE_EVERY_S = 1.0
 KEYS_PER_ACCOUNT = 100_000
 """What matching keeps of keys whose orders are done; `matching.core.keys`."""
@@ -175,9 +175,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--gateways", type=int, default=3)
     parser.add_argument("--sessions", type=int, default=200)
-    parser.add_argument(
-        "--desks", type=int, default=DESKS, help="accounts; an even number. Few fill matching's windows"
-    )
+    parser.add_argument("--desks", type=int, default=DESKS, help="accounts; an even number. Few fill their windows")
     chosen = parser.parse_args()
     load = Load(
         rate_per_s=chosen.rate,
