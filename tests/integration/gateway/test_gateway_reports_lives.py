@@ -18,7 +18,7 @@ from gateway.reports import cut_total, readers_gauge
 from gateway.stream import Stream
 from tests.integration.gateway.conftest import NewVenue
 from tests.integration.gateway.streaming import drop_copy, narrow, reports_by, reports_in, trade, truth, until
-from tests.integration.gateway.venue import Metadata, Venue, eventually, refused, reports_of
+from tests.integration.gateway.venue import REVOCATIONS, Metadata, Venue, eventually, refused, reports_of, revocation_of
 
 KINDS = ("reports", "drop copy", "portfolio")
 
@@ -92,14 +92,16 @@ async def test_a_stream_ends_with_its_token(venue: Venue, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_stream_ends_when_its_caller_is_revoked(own_venue: NewVenue, kind: str) -> None:
-    """In band, and nothing is told to that caller any more; others stay."""
+@pytest.mark.parametrize("what", REVOCATIONS)
+async def test_a_stream_ends_when_its_caller_is_revoked(own_venue: NewVenue, kind: str, what: str) -> None:
+    """By subject, by role or by token: in band, and nothing is told to that caller any more; others stay."""
     venue = await begun(own_venue)
-    gone = (("authorization", f"Bearer {venue.token(subject='gone')}"),)
+    token = venue.token(subject="gone")
+    gone = (("authorization", f"Bearer {token}"),)
     async with opened(venue, kind, gone) as messages, opened(venue, kind, venue.as_role()) as others:
         assert (await anext(messages)).HasField("subscribed")
         assert (await anext(others)).HasField("subscribed")
-        venue.settings.auth_revocations_file.write_text(json.dumps({"revocations": [{"subject": "gone"}]}))
+        venue.settings.auth_revocations_file.write_text(json.dumps({"revocations": [revocation_of(token, what)]}))
         told = await rest(messages)
         assert told[-1].end.reason == types.REASON_TOKEN_REVOKED
         placed = await venue.submit()

@@ -13,7 +13,7 @@ from runtime import revocations
 from runtime.revocations import Revocation
 from tests.integration.gateway.conftest import NewVenue
 from tests.integration.gateway.sessions import CANCELED, OPEN, becomes, placed, quote, status_of
-from tests.integration.gateway.venue import Metadata, SessionClient, Venue, session, submit
+from tests.integration.gateway.venue import REVOCATIONS, Metadata, SessionClient, Venue, revocation_of, session, submit
 
 SHORT_S = 2
 
@@ -111,16 +111,19 @@ async def test_the_roles_are_those_of_the_newest_token(venue: Venue) -> None:
         assert frame.reports[0].correlation_id == 3
 
 
-async def test_a_revoked_callers_sessions_end(linked: Venue) -> None:
-    """A revocation reaches live sessions: that caller's end with the reason, and their orders; others go on."""
-    other = (("authorization", f"Bearer {linked.token(subject='other')}"),)
+@pytest.mark.parametrize("what", REVOCATIONS)
+async def test_a_revoked_callers_sessions_end(linked: Venue, what: str) -> None:
+    """A revocation, of a subject, a role or a token, reaches live sessions: that caller's end with the reason, and
+    their orders; others go on."""
+    token = linked.token(subject="gone")
+    other, own = ((("authorization", f"Bearer {one}"),) for one in (linked.token(subject="other"), token))
     async with (
-        session(linked, cancel_on_disconnect=True) as mine,
+        session(linked, own, cancel_on_disconnect=True) as mine,
         session(linked, other, cancel_on_disconnect=True) as theirs,
     ):
         first, second = await placed(mine), await placed(theirs)
         path = linked.settings.auth_revocations_file
-        await asyncio.to_thread(revocations.add, path, [Revocation(subject="me")], time.time())
+        await asyncio.to_thread(revocations.add, path, [Revocation(**revocation_of(token, what))], time.time())  # type: ignore[arg-type]
         assert (await mine.ended()).reason == types.REASON_TOKEN_REVOKED
         await becomes(linked, first, CANCELED)
         assert await status_of(linked, second) == OPEN
