@@ -16,7 +16,8 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.rates.lease import lease_size
 from tests.integration.gateway.conftest import NewVenue
 from tests.integration.gateway.valkey import store
-from tests.integration.gateway.venue import Venue, details, new_key, second_gateway, terms
+from tests.integration.gateway.venue import Venue, details, new_key, second_gateway, session, terms
+from tests.integration.gateway.venue import submit as command
 
 SLOW = 0.001
 """A rate so low that nothing comes back during a test."""
@@ -235,3 +236,17 @@ async def shares(venue: Venue) -> None:
         answer = await venue.orders.GetRateBudget(request, metadata=venue.as_role())
         if all(budget.shared for budget in answer.budgets):
             return
+
+
+async def test_a_session_has_budgets_of_its_own(limited: Venue) -> None:
+    """What two accounts may send together is more than one session may: it is refused, and another session is not."""
+    accounts = ["DEMO", "FLOW-TAKER"]
+    both = limited.as_role(accounts=accounts)
+    async with session(limited, both, accounts=accounts) as first:
+        await first.commands(*(command(number, account=accounts[number % 2]) for number in range(1, 9)))
+        heard = await first.frames(reports=6, replies=2)
+        assert {reply.refused.code for reply in heard.replies} == {types.REASON_RATE_EXCEEDED}
+        assert "session orders" in heard.replies[0].refused.text
+        async with session(limited, both, accounts=accounts) as second:
+            await second.commands(command(1, account="DEMO"), command(2, account="FLOW-TAKER"))
+            assert len((await second.frames(reports=2)).reports) == 2

@@ -29,7 +29,7 @@ from tests.integration.gateway.streaming import (
     truth,
     until,
 )
-from tests.integration.gateway.venue import SELL, Venue, reports_of
+from tests.integration.gateway.venue import SELL, Venue, reports_of, session
 from tests.simulation.matching_process import started
 
 OPEN = frozenset({types.ORD_STATUS_NEW, types.ORD_STATUS_PARTIALLY_FILLED, types.ORD_STATUS_PENDING_NEW})
@@ -251,6 +251,12 @@ async def test_what_is_not_kept_needs_a_snapshot(without_past: Venue) -> None:
         async with drop_copy(venue, resume_after=after) as copied:
             end = await ended(copied)
             assert (end.reason, end.resume_after) == (types.REASON_SNAPSHOT_REQUIRED, after)
+        async with session(venue, resume_after=after) as client:
+            assert (await client.until("logon")).logon.resume_after == after
+            told = await client.ended()
+            assert (told.reason, told.resume_after) == (types.REASON_SNAPSHOT_REQUIRED, after)
+    async with session(venue, resume_after=kept - 1) as client:
+        assert (await client.frames(reports=1)).reports[0].seq >= kept
     placed = await venue.submit()
     async with drop_copy(venue, resume_after=kept - 1) as copied:
         every = await until(copied, placed.seq)
