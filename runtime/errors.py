@@ -5,6 +5,7 @@ with the status made here. Every error of ordergate carries an `ErrorInfo`
 whose domain is "ordergate" and whose reason is a name of the Reason enum.
 """
 
+import math
 from collections.abc import Mapping
 
 import grpc
@@ -18,6 +19,8 @@ from runtime.reasons import RULES, reason_name
 
 DOMAIN = "ordergate"
 RETRY_DELAY_DEFAULT_S = 1.0
+MS_PER_S = 1_000
+DELAY_MS_MAX = 2**32 - 1
 
 
 class Refused(Exception):  # an answer, not a fault
@@ -88,7 +91,10 @@ def reason_of(error: grpc.aio.AioRpcError) -> types.Reason.ValueType:
 
 def reason_detail(refused: Refused) -> types.ReasonDetail:
     """The refusal as a message of a stream carries it."""
-    return types.ReasonDetail(code=refused.reason, text=refused.text, field=refused.field)
+    retry_after_ms = math.ceil((refused.retry_after_s or 0.0) * MS_PER_S)
+    return types.ReasonDetail(
+        code=refused.reason, text=refused.text, field=refused.field, retry_after_ms=min(retry_after_ms, DELAY_MS_MAX)
+    )
 
 
 def _packed(message: Message) -> any_pb2.Any:

@@ -174,7 +174,13 @@ def from_detail(detail: types.ReasonDetail) -> OrdergateError:
     metadata = {name: getattr(detail, name) for name in _DETAIL_NUMBERS if getattr(detail, name)}
     if detail.limits_version:
         metadata["limits_version"] = str(detail.limits_version)
-    return error_class(detail.code)(detail.text, reason=reason_name(detail.code), field=detail.field, metadata=metadata)
+    return error_class(detail.code)(
+        detail.text,
+        reason=reason_name(detail.code),
+        field=detail.field,
+        metadata=metadata,
+        retry_after=detail.retry_after_ms / 1_000 if detail.retry_after_ms else None,
+    )
 
 
 def from_end(reason: int, text: str) -> OrdergateError:

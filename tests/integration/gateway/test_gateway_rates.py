@@ -247,6 +247,7 @@ async def test_a_session_has_budgets_of_its_own(limited: Venue) -> None:
         heard = await first.frames(reports=6, replies=2)
         assert {reply.refused.code for reply in heard.replies} == {types.REASON_RATE_EXCEEDED}
         assert "session orders" in heard.replies[0].refused.text
+        assert all(reply.refused.retry_after_ms > 0 for reply in heard.replies)
         async with session(limited, both, accounts=accounts) as second:
             await second.commands(command(1, account="DEMO"), command(2, account="FLOW-TAKER"))
             assert len((await second.frames(reports=2)).reports) == 2

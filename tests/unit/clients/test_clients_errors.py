@@ -114,6 +114,9 @@ def test_a_refusal_inside_a_stream_is_the_same_error() -> None:
     error = errors.from_detail(detail)
     assert type(error) is errors.Denied
     assert error.metadata == {"rule": "order_qty", "limit": "5", "projected": "9", "limits_version": "3"}
+    assert error.retry_after is None
+    limited = types.ReasonDetail(code=types.REASON_RATE_EXCEEDED, text="too many", retry_after_ms=1_500)
+    assert errors.from_detail(limited).retry_after == 1.5
 
 
 def test_a_reason_of_a_later_version_is_its_number() -> None:

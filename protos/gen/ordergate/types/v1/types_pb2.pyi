@@ -855,6 +855,7 @@ class ReasonDetail(_message.Message):
     PROJECTED_FIELD_NUMBER: _builtins.int
     LIMITS_VERSION_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     code: Global___Reason.ValueType
     """The code."""
     text: _builtins.str
@@ -871,6 +872,8 @@ class ReasonDetail(_message.Message):
     """The version of the limits that the decision used."""
     field: _builtins.str
     """The request field that is at fault, such as "price"; empty if none."""
+    retry_after_ms: _builtins.int
+    """When the same request may succeed, ms from now; 0 where nothing is known of it."""
     def __init__(
         self,
         *,
@@ -882,10 +885,11 @@ class ReasonDetail(_message.Message):
         projected: _builtins.str = ...,
         limits_version: _builtins.int = ...,
         field: _builtins.str = ...,
+        retry_after_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "current", b"current", "field", b"field", "limit", b"limit", "limits_version", b"limits_version", "projected", b"projected", "rule", b"rule", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "current", b"current", "field", b"field", "limit", b"limit", "limits_version", b"limits_version", "projected", b"projected", "retry_after_ms", b"retry_after_ms", "rule", b"rule", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
