@@ -46,7 +46,8 @@ class Traffic:
         self._plain.execute(command, stream_unix_ns)
         self._ahead_ns = stream_unix_ns - now_unix_ns
         body = self._here(command.body)
-        return Asked(body, encoded(c.Command(body, command.actor, 5, command.session_id, command.gateway_id)))
+        # Without a time at which it was read: nothing is too late.
+        return Asked(body, encoded(c.Command(body, command.actor, 0, command.session_id, command.gateway_id)))
 
     def _here(self, body: c.Body) -> c.Body:
         """The command as it makes sense to the server: its events have other numbers, and its clock another time."""
