@@ -17,11 +17,11 @@ class Bearer(NamedTuple):
     roles: Sequence[str]
 
 
-def spared(form: str, revoked: Bearer, other_role: str = "market_maker") -> Bearer:
+def spared(form: str, revoked: Bearer) -> Bearer:
     """Whose token a revocation in this form leaves as it is: it differs from the revoked one in nothing else."""
     if form == "subject":
         return Bearer("other", revoked.roles)
-    return Bearer(revoked.subject, [other_role]) if form == "role" else revoked
+    return Bearer(revoked.subject, ["market_maker"]) if form == "role" else revoked
 
 
 def revocation(form: str, token: str) -> Revocation:
