@@ -1,6 +1,6 @@
 """Every method that names an account against accounts that are not the caller's, over gRPC and REST."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -15,6 +15,18 @@ from tests.integration.test_authorization_matrix import Doors, doors, named
 
 __all__ = ["doors"]
 WITH_ACCOUNT = [method for method in methods() if method.rule.account_field]
+COMMANDS = {
+    "submit": entry.SessionCommand(submit=orders.OrderTerms(account=OTHERS, cl_ord_id="m-1", symbol="AAPL")),
+    "replace": entry.SessionCommand(replace=entry.ReplaceOrderRequest(account=OTHERS, cl_ord_id="m-2", order_id="1")),
+    "cancel": entry.SessionCommand(cancel=entry.CancelOrderRequest(account=OTHERS, cl_ord_id="m-3", order_id="1")),
+    "mass_cancel": entry.SessionCommand(mass_cancel=entry.MassCancelOrdersRequest(account=OTHERS, all_orders=True)),
+    "quote": entry.SessionCommand(quote=orders.QuoteTerms(account=OTHERS, quote_id="m-5", symbol="AAPL")),
+}
+BOUND_TO_THE_DECLARED = {
+    "SubmitOrders": {"orders.account"},
+    "OrderSession": {f"frame.commands.{name}.account" for name in COMMANDS},
+}
+"""Accounts that a request names beside the declared one, by method: its server refuses any other there."""
 
 
 async def outcomes(doors: Doors, method: Method, role: str, bound: Sequence[str], *asked: str) -> list[Outcome]:
@@ -32,12 +44,22 @@ def lacks_account(method: Method, outcome: Outcome) -> bool:
     return outcome.reason == "FIELD_MISSING" and outcome.fields in ((method.rule.account_field,), (holder,))
 
 
+def account_fields(message: Descriptor, within: tuple[Descriptor, ...] = ()) -> Iterator[str]:
+    """The paths of all fields of a message that are called an account, however deep."""
+    for one in message.fields:
+        if one.name in ("account", "accounts"):
+            yield one.name
+        if one.message_type is not None and one.message_type not in within:
+            inner = account_fields(one.message_type, (*within, message))
+            yield from (f"{one.name}.{path}" for path in inner)
+
+
 def test_the_table_is_whole() -> None:
-    """Whatever has a field that is called an account declares it."""
+    """Whatever has a field that is called an account, however deep, declares it; others beside it are known here."""
     for method in methods():
-        names = {field.name for field in method.descriptor.input_type.fields}
-        if method.is_public and names & {"account", "accounts"}:
-            assert method.rule.account_field.split(".")[0] in names
+        undeclared = set(account_fields(method.descriptor.input_type)) - {method.rule.account_field}
+        if method.is_public:
+            assert undeclared == BOUND_TO_THE_DECLARED.get(method.descriptor.name, set()), method.path
     assert len(WITH_ACCOUNT) > 15
 
 
@@ -94,15 +116,6 @@ async def test_a_token_without_accounts(doors: Doors, method: Method) -> None:
                     assert outcome.reason == "ACCOUNT_NOT_ALLOWED", (role, accounts, outcome)
                 else:
                     assert lacks_account(method, outcome), (role, accounts, outcome)
-
-
-COMMANDS = {
-    "submit": entry.SessionCommand(submit=orders.OrderTerms(account=OTHERS, cl_ord_id="m-1", symbol="AAPL")),
-    "replace": entry.SessionCommand(replace=entry.ReplaceOrderRequest(account=OTHERS, cl_ord_id="m-2", order_id="1")),
-    "cancel": entry.SessionCommand(cancel=entry.CancelOrderRequest(account=OTHERS, cl_ord_id="m-3", order_id="1")),
-    "mass_cancel": entry.SessionCommand(mass_cancel=entry.MassCancelOrdersRequest(account=OTHERS, all_orders=True)),
-    "quote": entry.SessionCommand(quote=orders.QuoteTerms(account=OTHERS, quote_id="m-5", symbol="AAPL")),
-}
 
 
 def test_every_command_of_a_session_is_tried() -> None:

@@ -2,12 +2,12 @@
 
 The HTTP request follows from the method's google.api.http rule alone. An
 outcome is what a client gets: the message as JSON, or the error with its reason,
-text, numbers and fields; and which budget headers came with it.
+text, numbers and fields; and which budget headers came with it, with the limit.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +24,8 @@ from grpc_status import rpc_status
 from runtime.reasons_page import HTTP
 
 Fields = Mapping[str, Any]
-BUDGET_HEADERS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after")
+LIMIT_HEADER = "ratelimit-limit"
+BUDGET_HEADERS = (LIMIT_HEADER, "ratelimit-remaining", "ratelimit-reset", "retry-after")
 STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -36,6 +37,7 @@ class Outcome:
     message: Any
     """The answer as JSON; the details of an error."""
     budget_headers: tuple[str, ...]
+    """Names of those that came; the limit, which no time changes, with its value."""
     http: int = field(default=0, compare=False)
     """The HTTP status, over REST."""
 
@@ -60,8 +62,7 @@ async def by_grpc(channel: grpc.aio.Channel, method: MethodDescriptor, fields: F
         status = grpc.StatusCode.OK
     except grpc.aio.AioRpcError as error:
         status, message = error.code(), _refusal(error)
-    names = tuple(sorted(name for name, _ in await call.initial_metadata() or () if name in BUDGET_HEADERS))
-    return Outcome(status, message, names)
+    return Outcome(status, message, _budget_headers(await call.initial_metadata() or ()))
 
 
 async def by_rest(rest: httpx.AsyncClient, method: MethodDescriptor, fields: Fields, token: str) -> Outcome:
@@ -72,8 +73,7 @@ async def by_rest(rest: httpx.AsyncClient, method: MethodDescriptor, fields: Fie
     ok = response.status_code == httpx.codes.OK
     status = grpc.StatusCode.OK if ok else STATUSES[message["code"]]
     assert ok or HTTP[status] == response.status_code
-    names = tuple(sorted(name for name in response.headers if name in BUDGET_HEADERS))
-    return Outcome(status, message, names, response.status_code)
+    return Outcome(status, message, _budget_headers(response.headers.multi_items()), response.status_code)
 
 
 async def lines_by_grpc(
@@ -142,6 +142,11 @@ def without(value: Any, names: frozenset[str]) -> Any:
     if isinstance(value, dict):
         return {name: "-" if name in names else without(inner, names) for name, inner in value.items()}
     return [without(inner, names) for inner in value] if isinstance(value, list) else value
+
+
+def _budget_headers(headers: Iterable[tuple[str, str | bytes]]) -> tuple[str, ...]:
+    found = ((name, value) for name, value in headers if name in BUDGET_HEADERS)
+    return tuple(sorted(f"{name}: {value!s}" if name == LIMIT_HEADER else name for name, value in found))
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> Any:

@@ -13,26 +13,29 @@ from ordergate.types.v1 import types_pb2 as types
 from compliance import service as compliance_service
 from compliance.reader import Reader
 from runtime.lifetimes import TICK_S
-from runtime.revocations import Revocation, add
+from runtime.revocations import add
 from tests.integration.compliance.test_compliance_server import AUDITOR, BUY, Venue, settings, venue
+from tests.integration.revoking import FORMS, revocation
 
 __all__ = ["settings", "venue"]
+Metadata = tuple[tuple[str, str], ...]
 OVER_WITHIN_S = 30
 ENTRIES = 100
 
 
-async def refused(venue: Venue) -> None:
-    """Waits until the auditor's calls are refused."""
+async def refused(venue: Venue, metadata: Metadata) -> None:
+    """Waits until calls with this token are refused."""
     while True:
         try:
-            await venue.stub.GetCheckpoint(audit.GetCheckpointRequest(), metadata=venue.as_role(AUDITOR))
+            await venue.stub.GetCheckpoint(audit.GetCheckpointRequest(), metadata=metadata)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
                 return
             raise
 
 
-async def test_a_revoked_auditor_gets_no_more_entries(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_revoked_auditor_gets_no_more_entries(venue: Venue, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     """In band, with the reason and the place to go on, so that REST shows it too; the next call is refused."""
     await venue.carry_out(*(venue.limit(BUY, 100, 1) for _ in range(ENTRIES)))
     await venue.checkpoint(ENTRIES)
@@ -49,9 +52,10 @@ async def test_a_revoked_auditor_gets_no_more_entries(venue: Venue, monkeypatch:
     call: Any = venue.stub.StreamAuditEntries(audit.StreamAuditEntriesRequest(), metadata=metadata)
     gate.release()
     assert (await call.read()).first_index == 0
-    add(venue.settings.auth_revocations_file, [Revocation(subject="somebody", role=AUDITOR)], time.time())
+    token = metadata[0][1].removeprefix("Bearer ")
+    add(venue.settings.auth_revocations_file, [revocation(form, token)], time.time())
     async with asyncio.timeout(OVER_WITHIN_S):
-        await refused(venue)
+        await refused(venue, metadata)
         sent = 1
         while True:
             gate.release()

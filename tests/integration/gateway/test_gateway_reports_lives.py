@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -16,9 +16,11 @@ from ordergate.types.v1 import types_pb2 as types
 from gateway.portfolio_stream import streams_gauge
 from gateway.reports import cut_total, readers_gauge
 from gateway.stream import Stream
+from runtime import revocations
 from tests.integration.gateway.conftest import NewVenue
 from tests.integration.gateway.streaming import drop_copy, narrow, reports_by, reports_in, trade, truth, until
-from tests.integration.gateway.venue import REVOCATIONS, Metadata, Venue, eventually, refused, reports_of, revocation_of
+from tests.integration.gateway.venue import Metadata, Venue, eventually, refused, reports_of
+from tests.integration.revoking import FORMS, Bearer, revocation, spared
 
 KINDS = ("reports", "drop copy", "portfolio")
 
@@ -36,6 +38,11 @@ async def opened(venue: Venue, kind: str, metadata: Metadata) -> AsyncIterator[A
         yield aiter(call)
     finally:
         call.cancel()
+
+
+def bearing(token: str) -> Metadata:
+    """Call metadata with a token."""
+    return (("authorization", f"Bearer {token}"),)
 
 
 async def begun(own_venue: NewVenue, **settings: Any) -> Venue:
@@ -82,8 +89,7 @@ async def test_a_drain_is_counted_down(own_venue: NewVenue, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_stream_ends_with_its_token(venue: Venue, kind: str) -> None:
     """A notice first, as there are less than 30 seconds left, and TOKEN_EXPIRED in band when there are none."""
-    metadata = (("authorization", f"Bearer {venue.token(ttl_s=2)}"),)
-    async with opened(venue, kind, metadata) as messages:
+    async with opened(venue, kind, bearing(venue.token(ttl_s=2))) as messages:
         told = await rest(messages)
     (notice,) = [message.draining for message in told if message.HasField("draining")]
     assert notice.reason == types.REASON_TOKEN_EXPIRED
@@ -91,17 +97,18 @@ async def test_a_stream_ends_with_its_token(venue: Venue, kind: str) -> None:
     assert told[-1].end.reason == types.REASON_TOKEN_EXPIRED
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("what", REVOCATIONS)
-async def test_a_stream_ends_when_its_caller_is_revoked(own_venue: NewVenue, kind: str, what: str) -> None:
-    """By subject, by role or by token: in band, and nothing is told to that caller any more; others stay."""
+async def test_a_stream_ends_when_its_caller_is_revoked(own_venue: NewVenue, kind: str, form: str) -> None:
+    """In band, and nothing is told to that caller any more; others stay, of the same subject too where it is not it."""
     venue = await begun(own_venue)
-    token = venue.token(subject="gone")
-    gone = (("authorization", f"Bearer {token}"),)
-    async with opened(venue, kind, gone) as messages, opened(venue, kind, venue.as_role()) as others:
+    caller = Bearer("gone", ["trader"])
+    gone, good = [venue.token(*bearer.roles, subject=bearer.subject) for bearer in (caller, spared(form, caller))]
+    async with opened(venue, kind, bearing(gone)) as messages, opened(venue, kind, bearing(good)) as others:
         assert (await anext(messages)).HasField("subscribed")
         assert (await anext(others)).HasField("subscribed")
-        venue.settings.auth_revocations_file.write_text(json.dumps({"revocations": [revocation_of(token, what)]}))
+        path = venue.settings.auth_revocations_file
+        await asyncio.to_thread(revocations.add, path, [revocation(form, gone)], time.time())
         told = await rest(messages)
         assert told[-1].end.reason == types.REASON_TOKEN_REVOKED
         placed = await venue.submit()

@@ -10,10 +10,10 @@ from ordergate.orders.v1 import order_entry_pb2 as entry
 from ordergate.types.v1 import types_pb2 as types
 
 from runtime import revocations
-from runtime.revocations import Revocation
 from tests.integration.gateway.conftest import NewVenue
 from tests.integration.gateway.sessions import CANCELED, OPEN, becomes, placed, quote, status_of
-from tests.integration.gateway.venue import REVOCATIONS, Metadata, SessionClient, Venue, revocation_of, session, submit
+from tests.integration.gateway.venue import Metadata, SessionClient, Venue, session, submit
+from tests.integration.revoking import FORMS, Bearer, revocation, spared
 
 SHORT_S = 2
 
@@ -28,9 +28,14 @@ async def linked(own_venue: NewVenue) -> Venue:
     return venue
 
 
+def bearing(token: str) -> Metadata:
+    """Call metadata with a token."""
+    return (("authorization", f"Bearer {token}"),)
+
+
 def short(venue: Venue) -> Metadata:
     """Call metadata with a token that runs out soon."""
-    return (("authorization", f"Bearer {venue.token(ttl_s=SHORT_S)}"),)
+    return bearing(venue.token(ttl_s=SHORT_S))
 
 
 async def authenticate(client: SessionClient, token: str) -> None:
@@ -111,19 +116,19 @@ async def test_the_roles_are_those_of_the_newest_token(venue: Venue) -> None:
         assert frame.reports[0].correlation_id == 3
 
 
-@pytest.mark.parametrize("what", REVOCATIONS)
-async def test_a_revoked_callers_sessions_end(linked: Venue, what: str) -> None:
-    """A revocation, of a subject, a role or a token, reaches live sessions: that caller's end with the reason, and
-    their orders; others go on."""
-    token = linked.token(subject="gone")
-    other, own = ((("authorization", f"Bearer {one}"),) for one in (linked.token(subject="other"), token))
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_revoked_callers_sessions_end(linked: Venue, form: str) -> None:
+    """A revocation reaches live sessions: that caller's end with the reason, and their orders; others go on, of the
+    same subject too where it is not the subject that is revoked."""
+    caller = Bearer("me", ["trader"])
+    gone, good = [linked.token(*bearer.roles, subject=bearer.subject) for bearer in (caller, spared(form, caller))]
     async with (
-        session(linked, own, cancel_on_disconnect=True) as mine,
-        session(linked, other, cancel_on_disconnect=True) as theirs,
+        session(linked, bearing(gone), accounts=["DEMO"], cancel_on_disconnect=True) as mine,
+        session(linked, bearing(good), accounts=["DEMO"], cancel_on_disconnect=True) as theirs,
     ):
         first, second = await placed(mine), await placed(theirs)
         path = linked.settings.auth_revocations_file
-        await asyncio.to_thread(revocations.add, path, [Revocation(**revocation_of(token, what))], time.time())  # type: ignore[arg-type]
+        await asyncio.to_thread(revocations.add, path, [revocation(form, gone)], time.time())
         assert (await mine.ended()).reason == types.REASON_TOKEN_REVOKED
         await becomes(linked, first, CANCELED)
         assert await status_of(linked, second) == OPEN

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import jwt
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -279,18 +278,6 @@ class SessionClient:
     def leave(self) -> None:
         """Goes away without a word."""
         self._call.cancel()
-
-
-REVOCATIONS = ("subject", "role", "token")
-"""What can be taken back."""
-
-
-def revocation_of(token: str, what: str) -> dict[str, str]:
-    """The entry that takes back a trader's token, or its subject, or that subject's role."""
-    claims = jwt.decode(token, options={"verify_signature": False})
-    if what == "token":
-        return {"token_id": claims["jti"]}
-    return {"subject": claims["sub"]} | ({"role": "trader"} if what == "role" else {})
 
 
 @asynccontextmanager
