@@ -22,7 +22,7 @@ from ordergate.types.v1 import types_pb2 as types
 from prometheus_client import Counter, Gauge
 
 from gateway.events import Event
-from runtime.calls import REQUEST_BYTES_MAX
+from gateway.outbox import Outbox
 from runtime.channels import Renewable, service_channel
 from runtime.clock import unix_ns
 from runtime.errors import Refused, reason_of
@@ -31,10 +31,6 @@ from runtime.logs import get_logger
 from runtime.settings import Settings
 from runtime.tokens import service_metadata
 
-FRAME_COMMANDS_MAX = 1_024
-FRAME_BYTES_MAX = REQUEST_BYTES_MAX // 2
-"""Bytes of a message to matching. One that matching would not read would be sent again for ever."""
-COMMAND_OVERHEAD_BYTES = 8
 PENDING_COMMANDS_MAX = 65_536
 SILENCE_MAX_S = 5.0
 RETRY_MIN_S = 0.05
@@ -61,45 +57,6 @@ class Waiter(Protocol):
     def refused(self, tag: int, refused: Refused) -> None:
         """Hears that matching did not take the command with this tag; nothing happened."""
         ...
-
-
-class _Outbox:
-    """Commands that wait for the next message of one life of the link."""
-
-    def __init__(self) -> None:
-        self.commands: list[tuple[int, bytes]] = []
-        self.gathered = asyncio.Event()
-        self.closed = False
-
-    def put(self, correlation: int, command: bytes) -> None:
-        """Adds a command."""
-        self.commands.append((correlation, command))
-        self.gathered.set()
-
-    async def take(self) -> list[tuple[int, bytes]]:
-        """All that has gathered, up to the size of a message; at least one, or none once it is closed."""
-        await self.gathered.wait()
-        if self.closed:
-            return []
-        count = self._fitting()
-        taken, self.commands = self.commands[:count], self.commands[count:]
-        if not self.commands:
-            self.gathered.clear()
-        return taken
-
-    def _fitting(self) -> int:
-        """How many of the oldest commands fit into a message, at least one; one by itself always does."""
-        size = 0
-        for count, (_, command) in enumerate(self.commands[:FRAME_COMMANDS_MAX]):
-            size += len(command) + COMMAND_OVERHEAD_BYTES
-            if size > FRAME_BYTES_MAX and count:
-                return count
-        return FRAME_COMMANDS_MAX
-
-    def close(self) -> None:
-        """Lets whoever waits go: a call that has ended does not end the reader of its own requests."""
-        self.closed = True
-        self.gathered.set()
 
 
 class Watcher(Protocol):
@@ -146,7 +103,7 @@ class Link:
         self._idle.set()
         self.incarnation = unix_ns()
         """Number of this run of the gateway."""
-        self._outbox = _Outbox()
+        self._outbox = Outbox()
         self._next_correlation = 1
         self._reached = Renewable(
             lambda: service_channel(settings.matching_address, settings, settings.gateway_id), settings
@@ -268,7 +225,7 @@ class Link:
 
     async def _linked(self) -> None:
         """One life of the link: logon, what was missed, unanswered commands, then the live flow."""
-        self._outbox = _Outbox()
+        self._outbox = Outbox()
         outgoing = self._frames(self._outbox)
         call = self.stub.Link(outgoing, metadata=service_metadata(self._settings, self._settings.gateway_id))
         responses: AsyncIterator[wire.LinkResponse] = aiter(call)
@@ -290,7 +247,7 @@ class Link:
             self._outbox.close()
             call.cancel()
 
-    async def _frames(self, outbox: _Outbox) -> AsyncIterator[wire.LinkRequest]:
+    async def _frames(self, outbox: Outbox) -> AsyncIterator[wire.LinkRequest]:
         logon = wire.LinkLogon(gateway_id=self._settings.gateway_id, incarnation=self.incarnation)
         yield wire.LinkRequest(logon=logon)
         while taken := await outbox.take():

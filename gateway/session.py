@@ -24,6 +24,7 @@ from gateway.link import Link
 from gateway.reports import Reader, Reports, Told, cut_total
 from gateway.session_answers import Answers
 from gateway.session_commands import Encoded, SessionCommands
+from gateway.session_life import Closing, Opening, Reopening
 from gateway.session_terms import Terms
 from runtime.clock import timestamp, unix_ns
 from runtime.errors import Refused
@@ -91,7 +92,7 @@ class Session(Reader):
         Raises:
             Refused: matching cannot be reached, or too many commands wait.
         """
-        self._link.submit([self.commands.opening()], _Opening(self), [0])
+        self._link.submit([self.commands.opening()], Opening(self.opened, self.finish), [0])
 
     def opened(self) -> None:
         """Hears that the venue knows the session."""
@@ -105,13 +106,17 @@ class Session(Reader):
         """
         if not self._is_reopened:
             self._is_reopened = True
-            self._link.submit_first(self.commands.opening(), _Nobody())
+            self._link.submit_first(self.commands.opening(), Reopening())
 
     def leave(self) -> None:
         """Ends the session in the venue, once, whether or not matching can be reached now."""
         if not self.has_left:
             self.has_left = True
-            self._link.submit_surely(self.commands.closing(), _Closing(self))
+            self._link.submit_surely(self.commands.closing(), Closing(self._gone))
+
+    def _gone(self) -> None:
+        if self.on_gone is not None:
+            self.on_gone()
 
     # Its life as a stream
 
@@ -379,58 +384,3 @@ class Session(Reader):
             draining=draining,
             end=end,
         )
-
-
-class _Opening:
-    """Waits for the answer to the command that begins a session."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
-        """It has begun; or it had: the command was sent again after the link broke."""
-        del tag, durable_unix_ns, repeated
-        refused = told[0].parsed().command_refused
-        if refused.reason in (types.REASON_UNSPECIFIED, types.REASON_ALREADY_EXISTS):
-            self._session.opened()
-        else:
-            self._session.finish(refused.reason, "the venue has not taken the session")
-
-    def refused(self, tag: int, refused: Refused) -> None:
-        """It was not taken."""
-        del tag
-        self._session.finish(refused.reason, refused.text)
-
-
-class _Closing:
-    """Waits for the answer to the command that ends a session."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
-        """It has ended; or the venue had ended it before."""
-        del tag, told, durable_unix_ns, repeated
-        self._gone()
-
-    def refused(self, tag: int, refused: Refused) -> None:
-        """It was not taken: matching writes down the end of a session even where it has no room for orders."""
-        del tag
-        log.error("a session's end was not taken", reason=refused.reason, text=refused.text)
-        self._gone()
-
-    def _gone(self) -> None:
-        if self._session.on_gone is not None:
-            self._session.on_gone()
-
-
-class _Nobody:
-    """Waits for nothing: what is sent is sent again until it is answered, whatever the answer is."""
-
-    def answered(self, tag: int, told: Sequence[Event], durable_unix_ns: int, *, repeated: bool) -> None:
-        """The session has ended; or the venue had ended it before."""
-
-    def refused(self, tag: int, refused: Refused) -> None:
-        """It was not taken: matching writes down the end of a session even where it has no room for orders."""
-        del tag
-        log.error("a session's end was not taken", reason=refused.reason, text=refused.text)

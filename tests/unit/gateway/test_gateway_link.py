@@ -8,7 +8,8 @@ from ordergate.matching.v1 import events_pb2 as events
 from ordergate.matching.v1 import matching_pb2 as wire
 
 from gateway.events import Event
-from gateway.link import FRAME_COMMANDS_MAX, Link, _Outbox
+from gateway.link import Link
+from gateway.outbox import FRAME_COMMANDS_MAX, Outbox
 from runtime.calls import REQUEST_BYTES_MAX
 from runtime.instruments import Instruments
 from runtime.settings import Settings
@@ -24,7 +25,7 @@ def frame_of(taken: Sequence[tuple[int, bytes]]) -> wire.LinkRequest:
 async def test_every_message_can_be_read(size: int, number: int) -> None:
     """However many and large the commands that have gathered, no message is larger than matching reads, and each
     command is in one, in order."""
-    outbox = _Outbox()
+    outbox = Outbox()
     for correlation in range(number):
         outbox.put(correlation, bytes(size))
     sent: list[int] = []
