@@ -132,7 +132,7 @@ bench: compile ## measure latency and throughput on this machine
 load: compile ## load the whole system behind Envoy by unary calls, sessions and REST; ARGS="--rate 500 --seconds 20"
 	@$(PY) -m tests.load.load $(ARGS)
 
-soak: compile ## ten minutes of load by all three ways, and whether memory grows; ARGS="--rate 300 --minutes 3"
+soak: compile ## ten minutes of load by all three ways, and whether memory grows; ARGS="--rate 1000"
 	@$(PY) -m tests.load.soak $(ARGS)
 
 sim: compile ## drive the core and a plain one with 1,000,000 random commands; ARGS="--seed 7 --commands 50000"
