@@ -17,6 +17,7 @@ from matching.journal.segments import checked, segments_of
 from matching.recovery import verify
 from runtime.stack.home import isolated
 from runtime.stack.system import Stack, stack
+from tests.integration.test_stack_gateways import order
 
 ORDERS = 50
 
@@ -26,20 +27,6 @@ async def system(tmp_path: Path) -> AsyncIterator[Stack]:
     """A system of the test's own, in which nothing starts again by itself."""
     async with stack(isolated(tmp_path / "home")) as running:
         yield running
-
-
-def order(key: str) -> orders.OrderTerms:
-    """An order that rests far from the market."""
-    return orders.OrderTerms(
-        account="DEMO",
-        cl_ord_id=key,
-        symbol="AAPL",
-        side=types.SIDE_BUY,
-        ord_type=types.ORD_TYPE_LIMIT,
-        time_in_force=types.TIME_IN_FORCE_GTC,
-        qty="1",
-        price="1.00",
-    )
 
 
 def client_of(system: Stack, role: str, *accounts: str) -> Client:
